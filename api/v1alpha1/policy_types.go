@@ -1,0 +1,86 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Queue sets the storage of accepted messages and how long delivery is tried.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storageClassName cannot change while queued mail lives on the volume: make a new MailRelay with the other class"
+type Queue struct {
+	// size of each pod's volume. It can only grow.
+	// +optional
+	// +kubebuilder:default="1Gi"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",message="a volume cannot shrink: set queue.size to its present value or more"
+	Size *resource.Quantity `json:"size,omitempty"`
+	// storageClassName of the volumes. Without it: the cluster's default class.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName *string `json:"storageClassName,omitempty"`
+	// lifetime is how long delivery is tried before the sender gets a bounce (RFC 5321 §4.5.4.1).
+	// +optional
+	// +kubebuilder:default="120h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('720h')",message="set a lifetime between 1m and 720h, such as 120h"
+	Lifetime *metav1.Duration `json:"lifetime,omitempty"`
+	// retry sets the pause between two attempts at one message.
+	// +optional
+	Retry Retry `json:"retry,omitempty,omitzero"`
+	// postmaster gets the bounces that the sender cannot get.
+	// +optional
+	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@ ]+@[^@ ]+$')",message="write an address such as postmaster@example.com"
+	Postmaster string `json:"postmaster,omitempty"`
+}
+
+// Retry is an exponential back-off.
+type Retry struct {
+	// initial is the pause after the first failed attempt; it doubles with each further one.
+	// +optional
+	// +kubebuilder:default="1m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="set a pause between 1s and 24h, such as 1m"
+	Initial *metav1.Duration `json:"initial,omitempty"`
+	// max is the longest pause.
+	// +optional
+	// +kubebuilder:default="30m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="set a pause between 1s and 24h, such as 30m"
+	Max *metav1.Duration `json:"max,omitempty"`
+}
+
+// MessagePolicy sets what a message may be.
+type MessagePolicy struct {
+	// maxSize is the largest message that is accepted, announced by SIZE (RFC 1870).
+	// +optional
+	// +kubebuilder:default="25Mi"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('256Mi')) <= 0",message="set maxSize between 64Ki and 256Mi"
+	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
+	// maxRecipients is the largest number of recipients of one message (RFC 5321 §4.5.3.1.8).
+	// +optional
+	// +kubebuilder:default=100
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	MaxRecipients *int32 `json:"maxRecipients,omitempty"`
+	// senderDomains are the domains that the organisation sends as. Without them and without
+	// access rules that name senders, any sender is accepted, and status warns of it.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:XValidation:rule="!self.contains('@') && !self.contains('*')",message="write a domain such as example.com, without '@' and '*'"
+	SenderDomains []string `json:"senderDomains,omitempty"`
+}
+
+// Logging sets how much the relay writes to its log.
+type Logging struct {
+	// level of the log.
+	// +optional
+	// +kubebuilder:default=Info
+	// +kubebuilder:validation:Enum=Debug;Info;Warn;Error
+	Level string `json:"level,omitempty"`
+	// recipients is how much of a recipient's address the log shows.
+	// +optional
+	// +kubebuilder:default=Full
+	// +kubebuilder:validation:Enum=Full;Domain;Hash
+	Recipients string `json:"recipients,omitempty"`
+}

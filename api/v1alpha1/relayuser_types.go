@@ -1,0 +1,121 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// SecretTypeSMTP is the type of the Secret that a RelayUser's credentials are written to
+// (Service Binding Specification for Kubernetes 1.1).
+const SecretTypeSMTP = "servicebinding.io/smtp"
+
+// RelayUser is an app's identity on a relay. It lives in the app's namespace; its
+// credentials are written to a Secret there. The SASL user name is "<name>.<namespace>".
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:shortName=ru,categories=mail
+// +kubebuilder:metadata:labels="servicebinding.io/provisioned-service=true"
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Relay",type=string,JSONPath=`.spec.relayRef.name`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Secret",type=string,JSONPath=`.status.binding.name`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name becomes part of the user name: use at most 63 characters, lower-case letters, digits and '-'"
+type RelayUser struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the app asks for.
+	// +required
+	Spec RelayUserSpec `json:"spec"`
+	// status is what the app got.
+	// +optional
+	Status RelayUserStatus `json:"status,omitempty"`
+}
+
+// RelayUserList is a list of RelayUsers.
+//
+// +kubebuilder:object:root=true
+type RelayUserList struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// items are the RelayUsers.
+	Items []RelayUser `json:"items"`
+}
+
+// RelayUserSpec is what an app asks for.
+type RelayUserSpec struct {
+	// relayRef is the relay to use. It cannot change: a user of another relay is another user.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="relayRef cannot change: make a new RelayUser for the other relay"
+	RelayRef RelayReference `json:"relayRef"`
+	// authentication is how the app proves who it is. Without it: a generated password.
+	// +optional
+	Authentication *UserAuthentication `json:"authentication,omitempty"`
+	// allowedSenders narrow what the relay's access rules grant: addresses
+	// ("app@example.com"), domains ("example.com") or "*". Without them: all that is granted.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=254
+	AllowedSenders []string `json:"allowedSenders,omitempty"`
+	// secretName is the Secret that the credentials are written to. Without it: the
+	// RelayUser's name.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="secretName cannot change: apps read the Secret by this name"
+	SecretName string `json:"secretName,omitempty"`
+}
+
+// RelayReference names a MailRelay.
+type RelayReference struct {
+	// name of the MailRelay.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Name string `json:"name"`
+	// namespace of the MailRelay. Without it: the RelayUser's own.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// UserAuthentication is how an app proves who it is.
+type UserAuthentication struct {
+	// password is a generated password of 256 bits, kept in the app's Secret only.
+	// +optional
+	Password *PasswordAuthentication `json:"password,omitempty"`
+}
+
+// PasswordAuthentication has no settings yet.
+type PasswordAuthentication struct{}
+
+// RelayUserStatus is what an app got.
+type RelayUserStatus struct {
+	// observedGeneration is the generation of the spec that the status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions say whether the app can log in, and what to do where it cannot.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// binding names the Secret with the credentials (Service Binding Specification).
+	// +optional
+	Binding *Binding `json:"binding,omitempty"`
+	// username is the SASL user name.
+	// +optional
+	Username string `json:"username,omitempty"`
+	// senders are the addresses and domains that the user may really send as.
+	// +optional
+	// +listType=atomic
+	Senders []string `json:"senders,omitempty"`
+}
+
+// Binding names a Secret.
+type Binding struct {
+	// name of the Secret.
+	Name string `json:"name"`
+}

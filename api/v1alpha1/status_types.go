@@ -1,0 +1,90 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Condition types of a MailRelay. Ready sums up the others.
+const (
+	// ConditionReady is true when apps can submit mail and it is delivered.
+	ConditionReady = "Ready"
+	// ConditionCertificateReady is true when the relay's certificates are issued and valid.
+	ConditionCertificateReady = "CertificateReady"
+	// ConditionWorkloadAvailable is true when enough relay pods are ready and run the wanted configuration.
+	ConditionWorkloadAvailable = "WorkloadAvailable"
+	// ConditionUpstreamReady is true when what the relay needs to reach its upstreams is there.
+	ConditionUpstreamReady = "UpstreamReady"
+	// ConditionQueueHealthy is true when queued mail is leaving.
+	ConditionQueueHealthy = "QueueHealthy"
+	// ConditionNetworkRestricted is true when a NetworkPolicy closes all that the relay does not need.
+	ConditionNetworkRestricted = "NetworkRestricted"
+	// ConditionReconciling is true while the operator works towards the spec (kstatus).
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when only a change by a person helps (kstatus).
+	ConditionStalled = "Stalled"
+)
+
+// MailRelayStatus is what the operator last saw.
+type MailRelayStatus struct {
+	// observedGeneration is the generation of the spec that the status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions say what works, and what to do where it does not.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// replicas is the number of relay pods.
+	// +optional
+	Replicas int32 `json:"replicas"`
+	// readyReplicas is the number of relay pods that accept mail.
+	// +optional
+	ReadyReplicas int32 `json:"readyReplicas"`
+	// selector of the relay pods, for the scale subresource.
+	// +optional
+	Selector string `json:"selector,omitempty"`
+	// endpoints are where apps submit mail.
+	// +optional
+	// +listType=atomic
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// certificates are what the relay pods serve.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Certificates []CertificateStatus `json:"certificates,omitempty"`
+	// queue sums up the queues of all relay pods.
+	// +optional
+	Queue *QueueStatus `json:"queue,omitempty"`
+	// users is the number of RelayUsers that may log in.
+	// +optional
+	Users int32 `json:"users,omitempty"`
+}
+
+// Endpoint is where apps submit mail.
+type Endpoint struct {
+	// host name to connect to; the certificate carries it.
+	Host string `json:"host"`
+	// port to connect to.
+	Port int32 `json:"port"`
+	// tls is Implicit on 465 and StartTLS on 587.
+	TLS string `json:"tls"`
+}
+
+// CertificateStatus is a certificate as the relay pods serve it.
+type CertificateStatus struct {
+	// name is "internal" or "external".
+	Name string `json:"name"`
+	// notAfter is when the certificate ends; the earliest over all pods.
+	// +optional
+	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+}
+
+// QueueStatus sums up the queues of all relay pods. It is updated at most once a minute.
+type QueueStatus struct {
+	// messages is the number of queued messages.
+	Messages int64 `json:"messages"`
+	// oldest is when the oldest queued message was accepted.
+	// +optional
+	Oldest *metav1.Time `json:"oldest,omitempty"`
+	// observed is when the numbers were read.
+	// +optional
+	Observed *metav1.Time `json:"observed,omitempty"`
+}
