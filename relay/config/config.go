@@ -1,0 +1,166 @@
+// Package config reads and checks the relay's configuration: relay.yaml, the user
+// files and the mounted Secrets that relay.yaml points at. The operator writes with the
+// same types that the relay reads with.
+package config
+
+import "time"
+
+// Version is the format version of relay.yaml and of the user files that this package
+// reads and writes.
+const Version = 1
+
+// Config is relay.yaml. Every field has a default but Hostname, Upstreams and the
+// certificate files.
+type Config struct {
+	// Version is the format version: 1.
+	Version int `yaml:"version"`
+	// Hostname is the relay's name: first word of the greeting and of the EHLO reply, the
+	// "by" of Received, and what it says of itself to upstreams.
+	Hostname  string     `yaml:"hostname"`
+	Listeners Listeners  `yaml:"listeners,omitempty"`
+	TLS       TLS        `yaml:"tls"`
+	Upstreams []Upstream `yaml:"upstreams"`
+	Users     Users      `yaml:"users,omitempty"`
+	Queue     Queue      `yaml:"queue,omitempty"`
+	Message   Message    `yaml:"message,omitempty"`
+	Logging   Logging    `yaml:"logging,omitempty"`
+	Admin     Admin      `yaml:"admin,omitempty"`
+}
+
+// Listeners are the two ports that take mail.
+type Listeners struct {
+	// Submissions is implicit TLS, port 465 (RFC 8314 §3.3).
+	Submissions Listener `yaml:"submissions,omitempty"`
+	// Submission is mandatory STARTTLS, port 587 (RFC 6409, RFC 3207).
+	Submission Listener `yaml:"submission,omitempty"`
+	// Silence is how long a client of Submissions may stay silent before it is taken for
+	// one that waits for a plaintext greeting. Default 5s.
+	Silence time.Duration `yaml:"silence,omitempty"`
+	// MaxConnections is the cap over both listeners. Default 12000.
+	MaxConnections int `yaml:"maxConnections,omitempty"`
+	// MaxConnectionsPerAddress is the cap for one client address. Default 2000.
+	MaxConnectionsPerAddress int `yaml:"maxConnectionsPerAddress,omitempty"`
+}
+
+// Listener is one port.
+type Listener struct {
+	// Address to listen on, such as ":465".
+	Address string `yaml:"address,omitempty"`
+	// Disabled closes the port.
+	Disabled bool `yaml:"disabled,omitempty"`
+}
+
+// TLS is what both listeners serve.
+type TLS struct {
+	// MinVersion is "1.2" (default) or "1.3".
+	MinVersion string `yaml:"minVersion,omitempty"`
+	// Internal is served to clients that name an in-cluster host or none.
+	Internal KeyPair `yaml:"internal"`
+	// External is served to clients that name a host of it by SNI. Its files may be
+	// missing; it is then not served.
+	External KeyPair `yaml:"external,omitempty"`
+}
+
+// KeyPair are the PEM files of a certificate chain and its key.
+type KeyPair struct {
+	CertFile string `yaml:"certFile,omitempty"`
+	KeyFile  string `yaml:"keyFile,omitempty"`
+}
+
+// Upstream is a submission server that messages are delivered to.
+type Upstream struct {
+	Name string `yaml:"name"`
+	Host string `yaml:"host"`
+	Port int    `yaml:"port"`
+	// TLS is Implicit, StartTLS or None.
+	TLS TLSMode `yaml:"tls"`
+	// PlaintextAcknowledgement must be config.PlaintextAcknowledgement when TLS is None.
+	PlaintextAcknowledgement string `yaml:"plaintextAcknowledgement,omitempty"`
+	Auth                     Auth   `yaml:"auth,omitempty"`
+	// CAFile is a PEM bundle that replaces the public CA roots for this upstream.
+	CAFile string         `yaml:"caFile,omitempty"`
+	Limits UpstreamLimits `yaml:"limits,omitempty"`
+}
+
+// TLSMode is how the connection to an upstream is encrypted.
+type TLSMode string
+
+// The TLS modes of an upstream.
+const (
+	TLSImplicit TLSMode = "Implicit"
+	TLSStartTLS TLSMode = "StartTLS"
+	TLSNone     TLSMode = "None"
+)
+
+// PlaintextAcknowledgement is what must be written to use TLSNone.
+const PlaintextAcknowledgement = "mail and credentials travel unencrypted"
+
+// Auth is how the relay logs in at an upstream. The zero Auth means no login.
+type Auth struct {
+	// Mechanism is PLAIN, LOGIN or empty for the best that the upstream offers.
+	Mechanism string `yaml:"mechanism,omitempty"`
+	// UsernameFile and PasswordFile hold the credentials; a final newline is not part of them.
+	UsernameFile string `yaml:"usernameFile,omitempty"`
+	PasswordFile string `yaml:"passwordFile,omitempty"`
+}
+
+// UpstreamLimits bound what one relay process asks of an upstream.
+type UpstreamLimits struct {
+	// Connections at once. Default 8.
+	Connections int `yaml:"connections,omitempty"`
+	// MessagesPerConnection before it is closed. Default 100.
+	MessagesPerConnection int `yaml:"messagesPerConnection,omitempty"`
+	// RecipientsPerMessage in one transaction. Default 100.
+	RecipientsPerMessage int `yaml:"recipientsPerMessage,omitempty"`
+}
+
+// Users says where the user files are.
+type Users struct {
+	// Files are user files (see UserFile). One that is missing holds no users.
+	Files []string `yaml:"files,omitempty"`
+}
+
+// Queue is where accepted messages are kept and how long delivery is tried.
+type Queue struct {
+	// Directory of the spool. Default /var/spool/mailrelay.
+	Directory string `yaml:"directory,omitempty"`
+	// Lifetime before a message is bounced. Default 120h (RFC 5321 §4.5.4.1).
+	Lifetime time.Duration `yaml:"lifetime,omitempty"`
+	// RetryInitial is the pause after the first failed attempt; it doubles. Default 1m.
+	RetryInitial time.Duration `yaml:"retryInitial,omitempty"`
+	// RetryMax is the longest pause. Default 30m.
+	RetryMax time.Duration `yaml:"retryMax,omitempty"`
+	// LowSpace is the free space in bytes under which new messages are refused with 452.
+	// Default 64 MiB.
+	LowSpace int64 `yaml:"lowSpace,omitempty"`
+	// Postmaster gets the bounces that the sender cannot get.
+	Postmaster string `yaml:"postmaster,omitempty"`
+}
+
+// Message is what a message may be.
+type Message struct {
+	// MaxSize in bytes, announced by SIZE (RFC 1870). Default 25 MiB.
+	MaxSize int64 `yaml:"maxSize,omitempty"`
+	// MaxRecipients of one message. Default 100.
+	MaxRecipients int `yaml:"maxRecipients,omitempty"`
+}
+
+// Logging is how much is logged.
+type Logging struct {
+	// Level is Debug, Info (default), Warn or Error.
+	Level string `yaml:"level,omitempty"`
+	// Recipients is how recipient addresses are shown: Full (default), Domain or Hash.
+	Recipients string `yaml:"recipients,omitempty"`
+}
+
+// Admin are the HTTP ports. An empty address turns a port off.
+type Admin struct {
+	// Probes serves /livez and /readyz, and no data. Default ":8080".
+	Probes string `yaml:"probes,omitempty"`
+	// Metrics serves /metrics for Prometheus. Default ":9090".
+	Metrics string `yaml:"metrics,omitempty"`
+	// Status serves the Report over mutual TLS; off unless StatusClientCAFile is set.
+	Status string `yaml:"status,omitempty"`
+	// StatusClientCAFile is the PEM bundle of the CA that may read the status.
+	StatusClientCAFile string `yaml:"statusClientCAFile,omitempty"`
+}

@@ -1,0 +1,50 @@
+package config
+
+import "time"
+
+// Report is what a relay says of itself on its status port, as JSON. The operator polls it.
+type Report struct {
+	// Loaded maps each directory that the configuration was read from to the DirHash of the
+	// content that is in use.
+	Loaded map[string]string `json:"loaded"`
+	// Errors are the parts whose newest content could not be used; the last good content
+	// still serves. Each says what is wrong and where.
+	Errors []string `json:"errors,omitempty"`
+	// Users is the number of users that may log in.
+	Users int `json:"users"`
+	// Certificates are what the listeners serve.
+	Certificates []CertificateReport `json:"certificates,omitempty"`
+	// Queue is the state of the spool.
+	Queue QueueReport `json:"queue"`
+	// Upstreams is what the last use of each upstream showed.
+	Upstreams []UpstreamReport `json:"upstreams,omitempty"`
+}
+
+// CertificateReport is a certificate that is served.
+type CertificateReport struct {
+	// Name is "internal" or "external".
+	Name string `json:"name"`
+	// NotAfter is when it ends.
+	NotAfter time.Time `json:"notAfter"`
+}
+
+// QueueReport is the state of a spool.
+type QueueReport struct {
+	// Messages that wait for delivery.
+	Messages int64 `json:"messages"`
+	// Oldest is when the oldest of them was accepted; zero when there is none.
+	Oldest time.Time `json:"oldest,omitzero"`
+}
+
+// UpstreamReport is what the last use of an upstream showed.
+type UpstreamReport struct {
+	Name string `json:"name"`
+	// LastSuccess is when a message was last handed over or a login last worked.
+	LastSuccess time.Time `json:"lastSuccess,omitzero"`
+	// LastError is the newest failure since then, empty when there is none.
+	LastError string `json:"lastError,omitempty"`
+	// LastErrorTime is when it happened.
+	LastErrorTime time.Time `json:"lastErrorTime,omitzero"`
+	// LastErrorClass is its class: connect, tls, authentication, throttle.
+	LastErrorClass string `json:"lastErrorClass,omitempty"`
+}

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+)
+
+// Snapshot is one consistent reading of the configuration and of all that it points at.
+// It is never changed once made.
+type Snapshot struct {
+	Config *Config
+	// Internal is served to clients that name no other host.
+	Internal *tls.Certificate
+	// External is served by SNI; nil when there is none.
+	External *tls.Certificate
+	// StatusClientCAs may read the status port; nil when it is off.
+	StatusClientCAs *x509.CertPool
+	// Users by SASL user name.
+	Users map[string]User
+	// Upstreams with their credentials, in the order of the configuration.
+	Upstreams []ResolvedUpstream
+	// Loaded maps each directory read to the DirHash of the content in use.
+	Loaded map[string]string
+	// Errors are the parts whose newest content could not be used.
+	Errors []error
+}
+
+// ResolvedUpstream is an Upstream with what its files hold.
+type ResolvedUpstream struct {
+	Upstream
+	// Username and Password to log in with; both empty means no login.
+	Username, Password string
+	// RootCAs to verify the upstream with; nil means the public roots.
+	RootCAs *x509.CertPool
+}

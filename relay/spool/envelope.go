@@ -1,0 +1,70 @@
+package spool
+
+import "time"
+
+// Envelope is what the relay knows of a message besides its content.
+type Envelope struct {
+	// ID is the queue id.
+	ID string `json:"id"`
+	// Accepted is when the message was accepted.
+	Accepted time.Time `json:"accepted"`
+	// User is the SASL user name of who submitted it; empty for the relay's own bounces.
+	User string `json:"user,omitempty"`
+	// ReversePath is the sender's address without angle brackets; empty is the null
+	// reverse-path (RFC 5321 §4.5.5).
+	ReversePath string `json:"reversePath"`
+	// Recipients and what became of each.
+	Recipients []Recipient `json:"recipients"`
+	// MessageID is the Message-ID header field, with angle brackets.
+	MessageID string `json:"messageID,omitempty"`
+	// Size of the content in bytes.
+	Size int64 `json:"size"`
+	// SMTPUTF8 is true when an address or a header field needs RFC 6531.
+	SMTPUTF8 bool `json:"smtpUTF8,omitempty"`
+	// EightBit is true when the body has octets above 127 (RFC 6152).
+	EightBit bool `json:"eightBit,omitempty"`
+	// Attempts is the number of finished attempts that count for the back-off.
+	Attempts int `json:"attempts,omitempty"`
+	// NextAttempt is when delivery is due again; zero means at once.
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	// Upstream pins the message to one upstream: a connection to it was lost after the end
+	// of data, so that another one must not be tried.
+	Upstream string `json:"upstream,omitempty"`
+}
+
+// Recipient is one forward-path and its outcome.
+type Recipient struct {
+	// Address without angle brackets.
+	Address string `json:"address"`
+	// Outcome is what became of it.
+	Outcome Outcome `json:"outcome,omitempty"`
+	// Reply is the last reply of an upstream about it, or why the relay gave up.
+	Reply string `json:"reply,omitempty"`
+	// OutcomeTime is when the outcome was known.
+	OutcomeTime time.Time `json:"outcomeTime,omitzero"`
+}
+
+// Outcome is what became of a recipient. The zero Outcome is pending.
+type Outcome string
+
+// The outcomes of a recipient.
+const (
+	// Pending recipients are still to be delivered.
+	Pending Outcome = ""
+	// Delivered recipients were accepted by an upstream.
+	Delivered Outcome = "delivered"
+	// Bounced recipients were refused for good.
+	Bounced Outcome = "bounced"
+	// Expired recipients were given up after the queue's lifetime.
+	Expired Outcome = "expired"
+)
+
+// Done reports whether every recipient has an outcome.
+func (e *Envelope) Done() bool {
+	for _, r := range e.Recipients {
+		if r.Outcome == Pending {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+// Package spool is the durable queue. Its contract: a message whose Draft.Commit returned
+// nil is on disk and survives the loss of process and power; each of its recipients ends
+// delivered, bounced or expired exactly once in the spool's books; on the wire delivery is
+// at least once, with a stable Message-ID; order is not promised.
+package spool
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+var (
+	// ErrLowSpace means that the disk is too full for new messages. Outcomes of accepted
+	// ones can still be written.
+	ErrLowSpace = errors.New("the spool's disk is low on space")
+	// ErrNotFound means that no message has the queue id.
+	ErrNotFound = errors.New("no such message in the spool")
+)
+
+// Spool keeps accepted messages until every recipient has an outcome. Envelopes are kept
+// apart from content, so that an attempt rewrites the small part only. All methods may be
+// called at the same time.
+type Spool interface {
+	// Create starts a message. Nothing of it exists until Draft.Commit returns nil.
+	// ErrLowSpace when the disk is low.
+	Create(ctx context.Context) (Draft, error)
+	// Envelope returns the envelope of a message; ErrNotFound when there is none.
+	Envelope(id string) (*Envelope, error)
+	// Open returns the content of a message as it was accepted; ErrNotFound when there is none.
+	Open(id string) (io.ReadCloser, error)
+	// Update replaces envelopes, all or none, durable when it returns nil.
+	Update(ctx context.Context, envelopes ...*Envelope) error
+	// Remove forgets messages whose recipients all have an outcome.
+	Remove(ctx context.Context, ids ...string) error
+	// Each calls f with every envelope, in no promised order, until f returns an error.
+	Each(f func(*Envelope) error) error
+	// Stats sums up the spool; it is cheap.
+	Stats() Stats
+	// Failed is closed when the disk failed in a way that makes going on unsafe, such as
+	// an fsync error. The process must stop then. Err says why.
+	Failed() <-chan struct{}
+	// Err is why Failed was closed.
+	Err() error
+	// Close waits for commits under way and lets go of the directory.
+	Close() error
+}
+
+// Draft is a message being written.
+type Draft interface {
+	io.Writer
+	// ID is the queue id that the message will have. It is made of lower-case letters and
+	// digits, unique over all relays, and known before the content so that Received can
+	// carry it.
+	ID() string
+	// Commit makes the message durable, together with the updated envelopes of other
+	// messages: all or none. The draft's own envelope gets ID and Size. ErrLowSpace when
+	// the disk ran full on the way.
+	Commit(ctx context.Context, envelope *Envelope, others ...*Envelope) error
+	// Abort drops the draft. It does nothing after Commit returned nil.
+	Abort()
+}
+
+// Stats sums up a spool.
+type Stats struct {
+	// Messages in the spool.
+	Messages int64
+	// Bytes of their content.
+	Bytes int64
+	// FreeBytes on the disk.
+	FreeBytes int64
+}
