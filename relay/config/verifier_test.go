@@ -1,0 +1,128 @@
+package config
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+func TestVerifierAcceptsOnlyItsPassword(t *testing.T) {
+	t.Parallel()
+	password := rand.Text()
+	v, err := NewVerifier(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, password string
+		want           bool
+	}{
+		{"the password", password, true},
+		{"empty", "", false},
+		{"prefix", password[:len(password)-1], false},
+		{"longer", password + "x", false},
+		{"other case", strings.ToLower(password), false},
+		{"forbidden by SASLprep", "a\u0007b", false},
+		{"not UTF-8", "\xff\xfe", false},
+		{"very long", strings.Repeat("x", 12288), false},
+	} {
+		got, err := v.Check(tc.password)
+		if err != nil || got != tc.want {
+			t.Errorf("%s: Check = %v, %v; want %v", tc.name, got, err, tc.want)
+		}
+	}
+}
+
+func TestVerifierNormalisesWithSASLprep(t *testing.T) {
+	t.Parallel()
+	v, err := NewVerifier("p\u00aass\u00ad") // ª becomes a, the soft hyphen nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := v.Check("pass"); !ok || err != nil {
+		t.Errorf("Check = %v, %v; want the normalised password accepted", ok, err)
+	}
+}
+
+func TestNewVerifierSaltsAndRefusesBadPasswords(t *testing.T) {
+	t.Parallel()
+	a, errA := NewVerifier("same")
+	b, errB := NewVerifier("same")
+	if errA != nil || errB != nil {
+		t.Fatal(errA, errB)
+	}
+	if a.Salt == b.Salt || a.StoredKey == b.StoredKey {
+		t.Error("two verifiers of one password are alike")
+	}
+	for _, password := range []string{"", "a\x00b"} {
+		if _, err := NewVerifier(password); err == nil {
+			t.Errorf("NewVerifier(%q) gave no error", password)
+		}
+	}
+}
+
+// TestVerifierMatchesRFC7677 uses the example exchange of RFC 7677 §3: the client's proof
+// there was computed from these factors.
+func TestVerifierMatchesRFC7677(t *testing.T) {
+	t.Parallel()
+	salt, err := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := deriveCredentials("pencil", salt, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const wantStored, wantServer = "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=", "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+	if s := base64.StdEncoding.EncodeToString(got.StoredKey); s != wantStored {
+		t.Errorf("StoredKey = %s, want %s", s, wantStored)
+	}
+	if s := base64.StdEncoding.EncodeToString(got.ServerKey); s != wantServer {
+		t.Errorf("ServerKey = %s, want %s", s, wantServer)
+	}
+}
+
+func TestVerifierValidateNamesTheField(t *testing.T) {
+	t.Parallel()
+	good, err := NewVerifier(rand.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := good.Validate(); err != nil {
+		t.Errorf("a fresh verifier is invalid: %v", err)
+	}
+	for _, tc := range []struct {
+		field string
+		spoil func(*Verifier)
+	}{
+		{"iterations", func(v *Verifier) { v.Iterations = 4095 }},
+		{"iterations", func(v *Verifier) { v.Iterations = 2_000_000 }},
+		{"salt", func(v *Verifier) { v.Salt = "" }},
+		{"salt", func(v *Verifier) { v.Salt = "not base64!" }},
+		{"storedKey", func(v *Verifier) { v.StoredKey = "AAAA" }},
+		{"serverKey", func(v *Verifier) { v.ServerKey = "" }},
+	} {
+		v := good
+		tc.spoil(&v)
+		err := v.Validate()
+		if err == nil || !strings.Contains(err.Error(), tc.field) {
+			t.Errorf("Validate = %v, want an error about %s", err, tc.field)
+		}
+		if ok, err := v.Check("x"); ok || err == nil {
+			t.Errorf("Check with a bad %s = %v, %v; want an error", tc.field, ok, err)
+		}
+	}
+}
+
+func BenchmarkVerifierCheck(b *testing.B) {
+	v, err := NewVerifier(rand.Text())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := v.Check("wrong"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
