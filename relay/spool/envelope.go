@@ -1,6 +1,9 @@
 package spool
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Envelope is what the relay knows of a message besides its content.
 type Envelope struct {
@@ -67,4 +70,11 @@ func (e *Envelope) Done() bool {
 		}
 	}
 	return true
+}
+
+// Clone returns a copy that shares nothing with e.
+func (e *Envelope) Clone() *Envelope {
+	clone := *e
+	clone.Recipients = slices.Clone(e.Recipients)
+	return &clone
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 )
 
 var (
@@ -16,6 +17,11 @@ var (
 	ErrLowSpace = errors.New("the spool's disk is low on space")
 	// ErrNotFound means that no message has the queue id.
 	ErrNotFound = errors.New("no such message in the spool")
+	// ErrDamaged means that the content of a message is gone or not what was accepted. The
+	// message was taken out of the queue and its remains put aside for an administrator.
+	ErrDamaged = errors.New("the message is damaged on disk")
+	// ErrClosed means that the spool was closed.
+	ErrClosed = errors.New("the spool is closed")
 )
 
 // Spool keeps accepted messages until every recipient has an outcome. Envelopes are kept
@@ -27,7 +33,8 @@ type Spool interface {
 	Create(ctx context.Context) (Draft, error)
 	// Envelope returns the envelope of a message; ErrNotFound when there is none.
 	Envelope(id string) (*Envelope, error)
-	// Open returns the content of a message as it was accepted; ErrNotFound when there is none.
+	// Open returns the content of a message as it was accepted, checked as a whole before;
+	// ErrNotFound when there is none, ErrDamaged when the check failed.
 	Open(id string) (io.ReadCloser, error)
 	// Update replaces envelopes, all or none, durable when it returns nil.
 	Update(ctx context.Context, envelopes ...*Envelope) error
@@ -67,6 +74,10 @@ type Stats struct {
 	Messages int64
 	// Bytes of their content.
 	Bytes int64
-	// FreeBytes on the disk.
+	// FreeBytes on the disk; negative when the file system does not tell.
 	FreeBytes int64
+	// Oldest is when the oldest message was accepted; zero when there is none.
+	Oldest time.Time
+	// Quarantined messages, of this run and earlier ones.
+	Quarantined int64
 }

@@ -1,0 +1,218 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// smallBody is up to how many bytes content goes into the database with the envelope, for
+// one write and one fsync. Larger content would be copied too often there.
+const smallBody = 32 << 10
+
+// buffers are the drafts' buffers, of smallBody bytes each.
+var buffers = sync.Pool{New: func() any { return new([smallBody]byte) }}
+
+// errDraftOver means that a draft was used after it was committed or aborted.
+var errDraftOver = errors.New("the draft is committed or aborted")
+
+// draft is a Draft. Its first smallBody bytes stay in the buffer; with one more it becomes
+// a file, and the buffer gathers writes.
+type draft struct {
+	store  *Store
+	id     string
+	buffer *[smallBody]byte
+	filled int
+	file   vfs.File
+	inFile bool
+	size   int64
+	sum    uint32
+	err    error
+}
+
+// Create implements Spool.
+func (s *Store) Create(ctx context.Context) (Draft, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.active.Done()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.space.isLow() {
+		return nil, ErrLowSpace
+	}
+	return &draft{store: s, id: newID(s.now()), buffer: buffers.Get().(*[smallBody]byte)}, nil
+}
+
+// ID implements Draft.
+func (d *draft) ID() string { return d.id }
+
+// Write implements io.Writer. After an error the draft can only be aborted.
+func (d *draft) Write(p []byte) (int, error) {
+	written := 0
+	for d.err == nil && written < len(p) {
+		if d.filled == smallBody {
+			d.flush()
+			continue
+		}
+		n := copy(d.buffer[d.filled:], p[written:])
+		d.sum = crc32.Update(d.sum, castagnoli, d.buffer[d.filled:d.filled+n])
+		d.filled += n
+		d.size += int64(n)
+		written += n
+	}
+	return written, d.err
+}
+
+// flush writes the buffer to the draft's file.
+func (d *draft) flush() {
+	s := d.store
+	if err := s.Err(); err != nil {
+		d.drop(err)
+		return
+	}
+	if s.space.isLow() {
+		d.drop(ErrLowSpace)
+		return
+	}
+	if !d.inFile {
+		file, err := s.layout.fs.Create(s.layout.body(d.id), vfs.WriteCategoryUnspecified)
+		if err != nil {
+			d.drop(diskError("create a file", err))
+			return
+		}
+		d.file, d.inFile = file, true
+	}
+	if _, err := d.file.Write(d.buffer[:d.filled]); err != nil {
+		d.drop(diskError("write", err))
+		return
+	}
+	s.space.used(d.filled)
+	d.filled = 0
+}
+
+// diskError tells a full disk from other errors.
+func diskError(doing string, err error) error {
+	if isFull(err) {
+		return fmt.Errorf("%w: %s: %w", ErrLowSpace, doing, err)
+	}
+	return fmt.Errorf("%s in the spool: %w", doing, err)
+}
+
+// drop ends the draft because of err and leaves nothing of it.
+func (d *draft) drop(err error) {
+	d.end(err)
+	if d.file != nil {
+		_ = d.file.Close()
+		d.file = nil
+	}
+	if d.inFile {
+		d.store.removeBody(d.id)
+	}
+}
+
+// end makes the draft unusable.
+func (d *draft) end(err error) {
+	d.err = err
+	if d.buffer != nil {
+		buffers.Put(d.buffer)
+		d.buffer = nil
+	}
+}
+
+// Abort implements Draft.
+func (d *draft) Abort() {
+	if d.err == nil {
+		d.drop(errDraftOver)
+	}
+}
+
+// Commit implements Draft.
+func (d *draft) Commit(ctx context.Context, envelope *Envelope, others ...*Envelope) error {
+	if d.err != nil {
+		return d.err
+	}
+	s := d.store
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.active.Done()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	envelope.ID, envelope.Size = d.id, d.size
+	if err := d.syncFile(); err != nil {
+		return err
+	}
+	if err := d.commit(envelope, others); err != nil {
+		return err
+	}
+	s.messages.Add(1)
+	s.bytes.Add(d.size)
+	s.notify(envelope.Clone())
+	return nil
+}
+
+// syncFile makes the draft's file durable, if it has one: content before the name, both
+// before the envelope that tells of them.
+func (d *draft) syncFile() error {
+	if !d.inFile {
+		return nil
+	}
+	if d.filled > 0 {
+		d.flush()
+	}
+	if d.err != nil {
+		return d.err
+	}
+	file := d.file
+	d.file = nil
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		return d.syncFailed(err)
+	}
+	s := d.store
+	if err := syncDir(s.layout.fs, s.layout.bodies); err != nil {
+		return d.syncFailed(err)
+	}
+	return nil
+}
+
+// syncFailed ends the draft after a failed fsync. On a full disk nothing but this draft is
+// lost. Any other cause may have hit what was synced earlier as well, and trying again may
+// report a success that is none.
+func (d *draft) syncFailed(err error) error {
+	err = diskError("sync", err)
+	if !errors.Is(err, ErrLowSpace) {
+		d.store.fail(err)
+	}
+	d.drop(err)
+	return err
+}
+
+// commit writes the envelopes, and small content, in one batch.
+func (d *draft) commit(envelope *Envelope, others []*Envelope) error {
+	s := d.store
+	defer s.keys.lock(idsOf(others))()
+	batch := s.db.NewBatch()
+	err := s.replace(batch, others)
+	if err == nil {
+		err = set(batch, content{inFile: d.inFile, size: d.size, sum: d.sum}, envelope)
+	}
+	if err == nil && !d.inFile {
+		err = batch.Set(key(bodyKey, d.id), d.buffer[:d.filled], nil)
+	}
+	if err != nil {
+		_ = batch.Close()
+		d.drop(err)
+		return err
+	}
+	s.space.used(batch.Len())
+	// From here on the message may be durable even if apply fails: its file must stay.
+	d.end(errDraftOver)
+	return s.apply(batch)
+}

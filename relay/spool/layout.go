@@ -1,0 +1,158 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// formatVersion is the layout of the directory and the records in it.
+const formatVersion = 1
+
+// layout is the directory of a spool:
+//
+//	format      the version of all this
+//	queue/      the database: envelopes and small contents
+//	bodies/     contents that are too large for the database, each named by its queue id
+//	quarantine/ contents that were taken out of the queue
+//	reserve     space that is given up when the disk is full
+type layout struct {
+	fs                                               vfs.FS
+	root, format, queue, bodies, quarantine, reserve string
+}
+
+func newLayout(fsys vfs.FS, root string) layout {
+	in := func(name string) string { return fsys.PathJoin(root, name) }
+	return layout{
+		fs: fsys, root: root, format: in("format"), queue: in("queue"), bodies: in("bodies"),
+		quarantine: in("quarantine"), reserve: in("reserve"),
+	}
+}
+
+func (l layout) body(id string) string        { return l.fs.PathJoin(l.bodies, id) }
+func (l layout) quarantined(id string) string { return l.fs.PathJoin(l.quarantine, id) }
+
+// claim checks the directory, takes its lock and makes what is missing in it.
+func (l layout) claim() (*pebble.Lock, error) {
+	info, err := l.fs.Stat(l.root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("spool directory %s does not exist: create it, or mount its volume", l.root)
+	case err != nil:
+		return nil, fmt.Errorf("spool directory %s: %w", l.root, err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("spool directory %s is a file: name a directory", l.root)
+	}
+	if err := l.checkFormat(); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{l.queue, l.bodies, l.quarantine} {
+		if err := l.fs.MkdirAll(dir, 0o700); err != nil {
+			return nil, l.explain(err)
+		}
+	}
+	lock, err := pebble.LockDirectory(l.queue, l.fs)
+	if err != nil {
+		return nil, l.explainLock(err)
+	}
+	if err := l.writeFormat(); err != nil {
+		_ = lock.Close()
+		return nil, l.explain(err)
+	}
+	return lock, nil
+}
+
+// explain says what to do about an error of the file system at the start.
+func (l layout) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("spool directory %s cannot be written: give it to the relay's user (in Kubernetes, by fsGroup): %w", l.root, err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("spool directory %s is on a read-only file system: mount it writable: %w", l.root, err)
+	case isFull(err):
+		return fmt.Errorf("spool directory %s has no space left: free some, or enlarge the volume: %w", l.root, err)
+	}
+	return fmt.Errorf("spool directory %s: %w", l.root, err)
+}
+
+// explainLock tells a lock that another one holds, in this process or a different one, from
+// a directory that cannot be written.
+func (l layout) explainLock(err error) error {
+	if errors.Is(err, syscall.EAGAIN) || strings.Contains(err.Error(), "held by current process") {
+		return fmt.Errorf("spool directory %s is in use by another relay: stop it, or give each a directory of its own: %w", l.root, err)
+	}
+	return l.explain(err)
+}
+
+// checkFormat refuses a spool of a newer version. No format file means a new spool.
+func (l layout) checkFormat() error {
+	f, err := l.fs.Open(l.format)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return l.explain(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		return l.explain(err)
+	}
+	version, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	switch {
+	case err != nil || version < 1:
+		return fmt.Errorf("%s does not hold a version: restore the spool, or move it aside and start with an empty directory", l.format)
+	case version > formatVersion:
+		return fmt.Errorf("spool directory %s has format %d, this relay knows up to %d: run the newer version that wrote it", l.root, version, formatVersion)
+	}
+	return nil
+}
+
+// writeFormat writes the format file of a new spool and makes the directory entries durable.
+func (l layout) writeFormat() error {
+	if _, err := l.fs.Stat(l.format); err == nil {
+		return nil
+	}
+	temporary := l.format + ".new"
+	if err := writeFile(l.fs, temporary, []byte(strconv.Itoa(formatVersion)+"\n")); err != nil {
+		return err
+	}
+	if err := l.fs.Rename(temporary, l.format); err != nil {
+		return err
+	}
+	return syncDir(l.fs, l.root)
+}
+
+// writeFile creates a file with data in it and syncs it.
+func writeFile(fsys vfs.FS, name string, data []byte) error {
+	f, err := fsys.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncDir makes the entries of a directory durable.
+func syncDir(fsys vfs.FS, name string) error {
+	dir, err := fsys.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// isFull reports whether err means that the disk, or the share of it, is used up.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
