@@ -1,0 +1,196 @@
+package delivery
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Class is whom an error concerns, and thereby what is done about it.
+type Class string
+
+// The classes of error.
+const (
+	// ClassConnect means that the upstream cannot be reached, or a connection was lost.
+	ClassConnect Class = "connect"
+	// ClassTLS means that no verified encrypted connection could be made.
+	ClassTLS Class = "tls"
+	// ClassAuthentication means that the upstream refused the relay's credentials.
+	ClassAuthentication Class = "authentication"
+	// ClassThrottle means that the upstream wants less mail, or none just now.
+	ClassThrottle Class = "throttle"
+	// ClassSender means that the upstream does not take mail from this sender.
+	ClassSender Class = "sender"
+	// ClassMessage means that the upstream does not take this message.
+	ClassMessage Class = "message"
+	// ClassRecipient means that the upstream does not take this recipient.
+	ClassRecipient Class = "recipient"
+)
+
+// Step is the part of a session in which something happened.
+type Step string
+
+// The steps of a session, in their order.
+const (
+	StepConnect   Step = "connect"
+	StepTLS       Step = "TLS handshake"
+	StepGreeting  Step = "greeting"
+	StepEHLO      Step = "EHLO"
+	StepSTARTTLS  Step = "STARTTLS"
+	StepAUTH      Step = "AUTH"
+	StepMAIL      Step = "MAIL"
+	StepRCPT      Step = "RCPT"
+	StepDATA      Step = "DATA"
+	StepContent   Step = "content"
+	StepEndOfData Step = "end of data"
+)
+
+// Error is why a delivery, or the delivery to one recipient, failed.
+type Error struct {
+	Class Class
+	Step  Step
+	// Code is the reply code, zero when no reply was involved. Refusals that the relay
+	// decides on itself have the code that a server would give.
+	Code int
+	// Enhanced is the enhanced status code (RFC 3463), empty when there is none.
+	Enhanced string
+	// Text is one line that says what happened.
+	Text string
+	// Temporary means that a later attempt can succeed.
+	Temporary bool
+	// Err is the cause, when there is one.
+	Err error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Step, e.Reply()) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Reply is the error in the form of a reply: codes, where there are any, and text.
+func (e *Error) Reply() string { return formatReply(e.Code, e.Enhanced, e.Text) }
+
+// concernsUpstream reports whether the error says nothing about the message. A connection
+// that is lost in a transaction does say something: a message can be what makes an upstream
+// hang up, and must not hold back all others.
+func (e *Error) concernsUpstream() bool {
+	switch e.Class {
+	case ClassTLS, ClassAuthentication:
+		return true
+	case ClassConnect, ClassThrottle:
+		switch e.Step {
+		case StepConnect, StepTLS, StepGreeting, StepEHLO, StepSTARTTLS, StepAUTH:
+			return true
+		}
+	}
+	return false
+}
+
+// uncertain reports whether the upstream may have taken the message all the same.
+func (e *Error) uncertain() bool { return e.Step == StepEndOfData && e.Code == 0 }
+
+// closing reports whether the upstream said that it closes the connection.
+func (e *Error) closing() bool { return e.Code == codeClosing }
+
+// codeClosing is "service not available, closing transmission channel" (RFC 5321 §4.2.3).
+const codeClosing = 421
+
+// rule gives a class to replies. Empty fields match all.
+type rule struct {
+	step Step
+	// code is a reply code, or its first digit.
+	code int
+	// enhanced is an enhanced status code without its class, or the start of one: "7." are
+	// all of X.7.Y.
+	enhanced string
+	text     string // in upper case
+	class    Class
+	// temporary makes a 5xx one that is tried again.
+	temporary bool
+}
+
+// rules are tried from the top. Where two providers use a code differently, the harmless
+// reading comes first: mail that is deferred for nothing is late, mail that is bounced for
+// nothing is lost.
+var rules = []rule{
+	{code: codeClosing, class: ClassThrottle},
+	{code: 530, text: "STARTTLS", class: ClassTLS, temporary: true},
+	{code: 530, class: ClassAuthentication, temporary: true},
+	{code: 534, class: ClassAuthentication, temporary: true},
+	{code: 535, class: ClassAuthentication, temporary: true},
+	{code: 538, class: ClassAuthentication, temporary: true},
+	{code: 550, enhanced: "4.5", class: ClassThrottle, temporary: true},
+	{step: StepSTARTTLS, class: ClassTLS, temporary: true},
+	{step: StepAUTH, code: 5, class: ClassAuthentication, temporary: true},
+	{step: StepGreeting, code: 5, class: ClassConnect, temporary: true},
+	{step: StepEHLO, code: 5, class: ClassConnect, temporary: true},
+	{step: StepRCPT, code: 452, class: ClassRecipient},
+	{code: 432, class: ClassThrottle},
+	{code: 452, class: ClassThrottle},
+	{code: 454, class: ClassThrottle},
+	{code: 4, enhanced: "3.", class: ClassThrottle},
+	{code: 4, enhanced: "7.", class: ClassThrottle},
+	{step: StepRCPT, class: ClassRecipient},
+	{step: StepMAIL, code: 552, class: ClassMessage},
+	{step: StepMAIL, code: 5, enhanced: "3.", class: ClassMessage},
+	{step: StepMAIL, code: 5, enhanced: "6.", class: ClassMessage},
+	{step: StepMAIL, code: 5, class: ClassSender},
+	{step: StepDATA, class: ClassMessage},
+	{step: StepContent, class: ClassMessage},
+	{step: StepEndOfData, class: ClassMessage},
+	{code: 4, class: ClassThrottle},
+}
+
+func (r rule) matches(step Step, answer reply) bool {
+	if r.step != "" && r.step != step {
+		return false
+	}
+	if r.code != 0 && r.code != answer.code && r.code != answer.code/100 {
+		return false
+	}
+	if r.enhanced != "" {
+		_, detail, _ := strings.Cut(answer.enhanced, ".")
+		whole := !strings.HasSuffix(r.enhanced, ".")
+		if whole && detail != r.enhanced || !strings.HasPrefix(detail, r.enhanced) {
+			return false
+		}
+	}
+	return r.text == "" || strings.Contains(strings.ToUpper(answer.text()), r.text)
+}
+
+// classify makes an error of a reply that is not the one hoped for.
+func classify(step Step, answer reply) *Error {
+	e := &Error{Step: step, Code: answer.code, Enhanced: answer.enhanced, Text: answer.text()}
+	if answer.code < 400 {
+		return unexpected(step, answer)
+	}
+	e.Temporary = answer.code < 500
+	for _, r := range rules {
+		if r.matches(step, answer) {
+			e.Class = r.class
+			e.Temporary = e.Temporary || r.temporary
+			return e
+		}
+	}
+	e.Class = ClassMessage
+	return e
+}
+
+// unexpected is a positive reply where none can be. What the upstream means by it cannot be
+// known, so nothing is taken for delivered or for refused.
+func unexpected(step Step, answer reply) *Error {
+	return &Error{
+		Class: ClassConnect, Step: step, Temporary: true,
+		Text: "unexpected reply: " + answer.String(),
+	}
+}
+
+// lost makes an error of a connection that failed.
+func lost(step Step, err error) *Error {
+	return &Error{Class: ClassConnect, Step: step, Text: oneLine(err.Error()), Temporary: true, Err: err}
+}
+
+// refusal is a permanent refusal that the relay decides on itself.
+func refusal(class Class, step Step, code int, enhanced, text string) *Error {
+	return &Error{Class: class, Step: step, Code: code, Enhanced: enhanced, Text: text}
+}

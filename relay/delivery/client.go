@@ -1,0 +1,249 @@
+package delivery
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// writeBuffer is two TLS records.
+const writeBuffer = 32 << 10
+
+// dialer opens sessions with one upstream.
+type dialer struct {
+	upstream config.ResolvedUpstream
+	// hostname is what the relay calls itself in EHLO.
+	hostname string
+	timeouts Timeouts
+	// sessions lets later connections resume TLS.
+	sessions tls.ClientSessionCache
+}
+
+// connection is a session with an upstream. It is used by one goroutine at a time.
+type connection struct {
+	// raw is the TCP connection: closing it ends any step at once.
+	raw net.Conn
+	// conn is raw, or TLS over it.
+	conn       net.Conn
+	r          *bufio.Reader
+	w          *bufio.Writer
+	timeouts   Timeouts
+	extensions extensions
+	// transactions started.
+	transactions int
+	// dirty means that a transaction was left open, so that RSET has to come first.
+	dirty bool
+	// broken means that the connection cannot be used any more.
+	broken bool
+
+	closing sync.Once
+	onClose func()
+}
+
+// connect opens a session: TCP, greeting, TLS, EHLO, login. The session is over when ctx is
+// done before connect returns.
+func (d *dialer) connect(ctx context.Context) (*connection, *Error) {
+	address := net.JoinHostPort(d.upstream.Host, strconv.Itoa(d.upstream.Port))
+	raw, err := (&net.Dialer{Timeout: d.timeouts.Connect}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, lost(StepConnect, err)
+	}
+	c := &connection{raw: raw, timeouts: d.timeouts}
+	c.use(raw)
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	defer stop()
+	if failure := d.open(ctx, c); failure != nil {
+		_ = raw.Close()
+		return nil, failure
+	}
+	return c, nil
+}
+
+// open makes a session of a connection.
+func (d *dialer) open(ctx context.Context, c *connection) *Error {
+	if d.upstream.TLS == config.TLSImplicit {
+		if failure := d.handshake(ctx, c); failure != nil {
+			return failure
+		}
+	}
+	if failure := c.greeting(); failure != nil {
+		if failure.Code == 0 && d.upstream.TLS != config.TLSImplicit {
+			failure.Text += " (an upstream that says nothing may expect TLS from the first byte)"
+		}
+		return failure
+	}
+	if failure := c.ehlo(d.hostname); failure != nil {
+		return failure
+	}
+	if d.upstream.TLS == config.TLSStartTLS {
+		if failure := d.startTLS(ctx, c); failure != nil {
+			return failure
+		}
+	}
+	return d.authenticate(c)
+}
+
+// use makes the connection talk over conn, and forgets whatever was read before.
+func (c *connection) use(conn net.Conn) {
+	c.conn = conn
+	c.r = bufio.NewReaderSize(conn, maxReplyLine)
+	c.w = bufio.NewWriterSize(&blockWriter{conn, c.timeouts.DataBlock}, writeBuffer)
+}
+
+// blockWriter gives each write its own deadline.
+type blockWriter struct {
+	conn    net.Conn
+	timeout time.Duration
+}
+
+func (w *blockWriter) Write(p []byte) (int, error) {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
+		return 0, err
+	}
+	return w.conn.Write(p)
+}
+
+func (c *connection) greeting() *Error {
+	answer, failure := c.read(StepGreeting, c.timeouts.Greeting)
+	if failure != nil {
+		return failure
+	}
+	if answer.code != 220 {
+		return classify(StepGreeting, answer)
+	}
+	return nil
+}
+
+// ehlo introduces the relay and learns what the upstream offers (RFC 5321 §4.1.1.1).
+func (c *connection) ehlo(hostname string) *Error {
+	answer, failure := c.command(StepEHLO, "EHLO "+hostname)
+	if failure != nil {
+		return failure
+	}
+	if answer.code != 250 {
+		return classify(StepEHLO, answer)
+	}
+	c.extensions = parseExtensions(answer.lines)
+	return nil
+}
+
+// command sends a line and reads the reply to it.
+func (c *connection) command(step Step, line string) (reply, *Error) {
+	c.queue(line)
+	if failure := c.flush(step); failure != nil {
+		return reply{}, failure
+	}
+	return c.read(step, c.timeouts.Command)
+}
+
+// queue adds a command to what the next flush sends. Errors stay with the writer and show
+// there.
+func (c *connection) queue(line string) {
+	_, _ = c.w.WriteString(line)
+	_, _ = c.w.WriteString("\r\n")
+}
+
+func (c *connection) flush(step Step) *Error {
+	if err := c.w.Flush(); err != nil {
+		c.broken = true
+		return lost(step, err)
+	}
+	return nil
+}
+
+// read reads a reply, all of it within the timeout.
+func (c *connection) read(step Step, timeout time.Duration) (reply, *Error) {
+	err := c.conn.SetReadDeadline(time.Now().Add(timeout))
+	if err == nil {
+		var answer reply
+		if answer, err = readReply(c.r); err == nil {
+			c.broken = c.broken || answer.code == codeClosing
+			return answer, nil
+		}
+	}
+	c.broken = true
+	return reply{}, lost(step, err)
+}
+
+// reset ends a transaction that was left open.
+func (c *connection) reset() *Error {
+	if !c.dirty {
+		return nil
+	}
+	answer, failure := c.command(StepMAIL, "RSET")
+	if failure != nil {
+		return failure
+	}
+	if answer.code != 250 {
+		c.broken = true
+		return classify(StepMAIL, answer)
+	}
+	c.dirty = false
+	return nil
+}
+
+// close ends the session, with QUIT where there is still one to end.
+func (c *connection) close() {
+	c.closing.Do(func() {
+		if !c.broken {
+			c.quit()
+		}
+		_ = c.raw.Close()
+		if c.onClose != nil {
+			c.onClose()
+		}
+	})
+}
+
+// quit says goodbye (RFC 5321 §4.1.1.10). An upstream that does not take it in time is left.
+func (c *connection) quit() {
+	giveUp := time.AfterFunc(c.timeouts.Quit, func() { _ = c.raw.Close() })
+	defer giveUp.Stop()
+	c.queue("QUIT")
+	if c.flush(StepConnect) == nil {
+		_, _ = c.read(StepConnect, c.timeouts.Quit)
+	}
+}
+
+// extensions are the EHLO keywords of an upstream, in upper case, with their parameters.
+type extensions map[string]string
+
+// parseExtensions reads the lines of an EHLO reply; the first one is the upstream's name.
+// Keywords are case-insensitive (RFC 5321 §2.4).
+func parseExtensions(lines []string) extensions {
+	e := make(extensions, len(lines))
+	for _, line := range lines[1:] {
+		keyword, parameters, _ := strings.Cut(strings.TrimSpace(line), " ")
+		keyword = strings.ToUpper(keyword)
+		if rest, ok := strings.CutPrefix(keyword, "AUTH="); ok {
+			// The form of the drafts before RFC 2554, still sent beside or instead of AUTH.
+			keyword, parameters = "AUTH", rest+" "+parameters
+		}
+		if _, known := e[keyword]; known {
+			parameters = e[keyword] + " " + parameters
+		}
+		e[keyword] = strings.TrimSpace(parameters)
+	}
+	return e
+}
+
+func (e extensions) has(keyword string) bool {
+	_, ok := e[keyword]
+	return ok
+}
+
+// size is the largest message that the upstream takes (RFC 1870), zero when it does not say.
+func (e extensions) size() int64 {
+	limit, err := strconv.ParseInt(e["SIZE"], 10, 64)
+	if err != nil || limit < 0 {
+		return 0
+	}
+	return limit
+}

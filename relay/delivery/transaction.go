@@ -1,0 +1,202 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// message is what one transaction transfers.
+type message struct {
+	reversePath string
+	recipients  []string
+	size        int64
+	eightBit    bool
+	smtpUTF8    bool
+	// open returns the content. It is called again when a transaction is repeated.
+	open func() (io.ReadCloser, error)
+}
+
+// verdict is what became of one recipient: an error, or the reply that accepted it.
+type verdict struct {
+	err   *Error
+	reply string
+}
+
+// transaction is one mail transaction (RFC 5321 §3.3).
+type transaction struct {
+	*connection
+	message  message
+	verdicts []verdict
+	// tried are the indices of the recipients that are named to the upstream.
+	tried []int
+}
+
+// transact sends a message and returns a verdict for each of its recipients, in their
+// order. The connection is lost when ctx is done before that.
+func (c *connection) transact(ctx context.Context, m message) []verdict {
+	stop := context.AfterFunc(ctx, func() { _ = c.raw.Close() })
+	defer stop()
+	t := &transaction{connection: c, message: m, verdicts: make([]verdict, len(m.recipients))}
+	answer, failure := t.run()
+	if failure != nil && failure.Code == 0 {
+		// Without a reply, or with one that makes no sense, nothing more can be expected.
+		c.broken = true
+	}
+	for i := range t.verdicts {
+		if t.verdicts[i].err == nil {
+			t.verdicts[i] = verdict{failure, answer.String()}
+		}
+	}
+	return t.verdicts
+}
+
+// run returns the reply to the end of data, or what hit all recipients that have no error of
+// their own.
+func (t *transaction) run() (reply, *Error) {
+	if failure := t.check(); failure != nil || len(t.tried) == 0 {
+		return reply{}, failure
+	}
+	content, err := t.message.open()
+	if err != nil {
+		return reply{}, localFailure(err)
+	}
+	defer func() { _ = content.Close() }()
+	if failure := t.reset(); failure != nil {
+		return reply{}, failure
+	}
+	t.transactions++
+	envelope := t.stepwise
+	if t.extensions.has("PIPELINING") {
+		envelope = t.pipelined
+	}
+	t.dirty = true
+	if failure := envelope(); failure != nil {
+		return reply{}, failure
+	}
+	if t.accepted() == 0 {
+		return reply{}, nil
+	}
+	return t.content(content)
+}
+
+// localFailure is a failure of the relay's own, which is nobody else's fault.
+func localFailure(err error) *Error {
+	return &Error{Class: ClassMessage, Step: StepContent, Text: "the relay cannot read the message from its spool", Temporary: true, Err: err}
+}
+
+// check refuses what the upstream cannot take, or what must not go on the wire, without
+// bothering it.
+func (t *transaction) check() *Error {
+	m := &t.message
+	if m.reversePath != "" && !wireSafe(m.reversePath) {
+		return refusal(ClassSender, StepMAIL, 553, "5.1.7", "the sender address is not valid")
+	}
+	if limit := t.extensions.size(); limit > 0 && m.size > limit {
+		return refusal(ClassMessage, StepMAIL, 552, "5.3.4",
+			fmt.Sprintf("the message has %d bytes, the upstream takes %d", m.size, limit))
+	}
+	m.smtpUTF8 = m.smtpUTF8 || !isASCII(m.reversePath)
+	if m.smtpUTF8 && !t.extensions.has("SMTPUTF8") {
+		return needsUTF8(StepMAIL, ClassMessage)
+	}
+	for i, recipient := range m.recipients {
+		switch {
+		case !wireSafe(recipient):
+			t.verdicts[i].err = refusal(ClassRecipient, StepRCPT, 553, "5.1.3", "the recipient address is not valid")
+		case !isASCII(recipient) && !t.extensions.has("SMTPUTF8"):
+			t.verdicts[i].err = needsUTF8(StepRCPT, ClassRecipient)
+		default:
+			m.smtpUTF8 = m.smtpUTF8 || !isASCII(recipient)
+			t.tried = append(t.tried, i)
+		}
+	}
+	return nil
+}
+
+// needsUTF8 is RFC 6531 §3.5: such a message cannot be changed into one that does not need
+// the extension.
+func needsUTF8(step Step, class Class) *Error {
+	return refusal(class, step, 553, "5.6.7", "the message needs SMTPUTF8, which the upstream does not offer")
+}
+
+// mail is the MAIL command with the parameters that the upstream knows.
+func (t *transaction) mail() string {
+	m := t.message
+	line := "MAIL FROM:<" + m.reversePath + ">"
+	if t.extensions.has("SIZE") {
+		line += " SIZE=" + strconv.FormatInt(m.size, 10)
+	}
+	// RFC 6531 §3.1: a message that needs SMTPUTF8 has 8-bit content, in its header.
+	if (m.eightBit || m.smtpUTF8) && t.extensions.has("8BITMIME") {
+		line += " BODY=8BITMIME"
+	}
+	if m.smtpUTF8 {
+		line += " SMTPUTF8"
+	}
+	return line
+}
+
+func (t *transaction) rcpt(i int) string { return "RCPT TO:<" + t.message.recipients[i] + ">" }
+
+// accepted counts the recipients that the upstream took.
+func (t *transaction) accepted() int {
+	n := 0
+	for _, i := range t.tried {
+		if t.verdicts[i].err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// stepwise sends the envelope and DATA, each command after the reply to the one before.
+func (t *transaction) stepwise() *Error {
+	answer, failure := t.command(StepMAIL, t.mail())
+	if failure = positive(StepMAIL, answer, failure); failure != nil {
+		return failure
+	}
+	for _, i := range t.tried {
+		answer, failure := t.command(StepRCPT, t.rcpt(i))
+		if failure := t.judge(i, answer, failure); failure != nil {
+			return failure
+		}
+	}
+	if t.accepted() == 0 {
+		return nil
+	}
+	t.queue("DATA")
+	if failure := t.flush(StepDATA); failure != nil {
+		return failure
+	}
+	answer, failure = t.read(StepDATA, t.timeouts.DataStart)
+	if failure == nil && answer.code != 354 {
+		failure = classify(StepDATA, answer)
+	}
+	return failure
+}
+
+// positive makes an error of any reply but one that says yes.
+func positive(step Step, answer reply, failure *Error) *Error {
+	if failure == nil && answer.code/100 != 2 {
+		return classify(step, answer)
+	}
+	return failure
+}
+
+// judge notes the reply to a RCPT. It returns an error only when the connection is lost.
+func (t *transaction) judge(i int, answer reply, failure *Error) *Error {
+	if failure != nil {
+		return failure
+	}
+	refused := positive(StepRCPT, answer, nil)
+	if refused == nil {
+		return nil
+	}
+	if refused.closing() || refused.Code == 0 || refused.concernsUpstream() {
+		return refused
+	}
+	t.verdicts[i].err = refused
+	return nil
+}
