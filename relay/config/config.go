@@ -153,13 +153,26 @@ type Logging struct {
 	Recipients string `yaml:"recipients,omitempty"`
 }
 
-// Admin are the HTTP ports. An empty address turns a port off.
+// What Logging.Level and Logging.Recipients can be.
+const (
+	LevelDebug = "Debug"
+	LevelInfo  = "Info"
+	LevelWarn  = "Warn"
+	LevelError = "Error"
+
+	RecipientsFull   = "Full"
+	RecipientsDomain = "Domain"
+	RecipientsHash   = "Hash"
+)
+
+// Admin are the HTTP ports. The address "off" turns a port off.
 type Admin struct {
 	// Probes serves /livez and /readyz, and no data. Default ":8080".
 	Probes string `yaml:"probes,omitempty"`
 	// Metrics serves /metrics for Prometheus. Default ":9090".
 	Metrics string `yaml:"metrics,omitempty"`
-	// Status serves the Report over mutual TLS; off unless StatusClientCAFile is set.
+	// Status serves the Report over mutual TLS. Default ":8443" when StatusClientCAFile is
+	// set, otherwise "off".
 	Status string `yaml:"status,omitempty"`
 	// StatusClientCAFile is the PEM bundle of the CA that may read the status.
 	StatusClientCAFile string `yaml:"statusClientCAFile,omitempty"`

@@ -16,7 +16,7 @@ type User struct {
 	// an old and a new password overlap in a rotation.
 	Passwords []Verifier `yaml:"passwords,omitempty"`
 	// Senders are the addresses ("app@example.com") and domains ("example.com") that the
-	// user may send as. None means none; "*" means any.
+	// user may send as. None means none; "*" means any address, "<>" the null reverse-path.
 	Senders []string `yaml:"senders,omitempty"`
 }
 

@@ -1,0 +1,62 @@
+package config
+
+import (
+	"cmp"
+	"time"
+)
+
+// Off is the address that turns an HTTP port off.
+const Off = "off"
+
+const (
+	kibibyte = 1 << 10
+	mebibyte = 1 << 20
+)
+
+// setDefaults gives every field that is zero its default.
+func (c *Config) setDefaults() {
+	c.Listeners.setDefaults()
+	setDefault(&c.TLS.MinVersion, "1.2")
+	for i := range c.Upstreams {
+		c.Upstreams[i].Limits.setDefaults()
+	}
+	c.Queue.setDefaults()
+	setDefault(&c.Message.MaxSize, 25*mebibyte)
+	setDefault(&c.Message.MaxRecipients, 100)
+	setDefault(&c.Logging.Level, LevelInfo)
+	setDefault(&c.Logging.Recipients, RecipientsFull)
+	c.Admin.setDefaults()
+}
+
+func (l *Listeners) setDefaults() {
+	setDefault(&l.Submissions.Address, ":465")
+	setDefault(&l.Submission.Address, ":587")
+	setDefault(&l.Silence, 5*time.Second)
+	setDefault(&l.MaxConnections, 12000)
+	setDefault(&l.MaxConnectionsPerAddress, 2000)
+}
+
+func (l *UpstreamLimits) setDefaults() {
+	setDefault(&l.Connections, 8)
+	setDefault(&l.MessagesPerConnection, 100)
+	setDefault(&l.RecipientsPerMessage, 100)
+}
+
+func (q *Queue) setDefaults() {
+	setDefault(&q.Directory, "/var/spool/mailrelay")
+	setDefault(&q.Lifetime, 120*time.Hour)
+	setDefault(&q.RetryInitial, time.Minute)
+	setDefault(&q.RetryMax, 30*time.Minute)
+	setDefault(&q.LowSpace, 64*mebibyte)
+}
+
+func (a *Admin) setDefaults() {
+	setDefault(&a.Probes, ":8080")
+	setDefault(&a.Metrics, ":9090")
+	if a.StatusClientCAFile == "" {
+		setDefault(&a.Status, Off)
+	}
+	setDefault(&a.Status, ":8443")
+}
+
+func setDefault[T comparable](field *T, value T) { *field = cmp.Or(*field, value) }
