@@ -1,0 +1,89 @@
+# MailRelay: build, check and try the operator. `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := $(CURDIR)/bin
+DIST := $(CURDIR)/dist
+TOOLS := controller-gen crd-ref-docs golangci-lint helm kubeconform
+CLUSTER := go -C hack/cluster run .
+CHART := charts/mailrelay-operator
+
+# The modules of this repository; each has its own dependencies.
+MODULES := . hack/cluster hack/image hack/tools
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Build
+
+.PHONY: build
+build: ## Build the operator and the relay into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -buildid=' -o $(BIN)/ ./cmd/manager ./cmd/relay
+
+.PHONY: images
+images: build ## Make the images of operator and relay as archives in dist/.
+	hack/images.sh
+
+controller-gen := sigs.k8s.io/controller-tools/cmd/controller-gen
+crd-ref-docs := github.com/elastic/crd-ref-docs
+golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+helm := helm.sh/helm/v4/cmd/helm
+kubeconform := github.com/yannh/kubeconform/cmd/kubeconform
+
+$(TOOLS:%=$(BIN)/%): $(BIN)/%: hack/tools/go.mod
+	go -C hack/tools build -o $@ $($*)
+	@touch $@
+
+##@ Generate and check
+
+.PHONY: generate
+generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write everything that is generated.
+	hack/generate.sh
+
+.PHONY: fmt
+fmt: ## Format the code.
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: verify
+verify: $(TOOLS:%=$(BIN)/%) ## Check that generated files are current, and format, vet, lint, tidy and chart.
+	hack/verify.sh $(MODULES)
+
+##@ Test
+
+.PHONY: test
+test: ## Run the unit, protocol and API-server tests with the race detector.
+	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(CLUSTER) assets)}" go test -race -timeout 15m ./...
+	go -C hack/image test -race ./...
+	go -C hack/cluster test ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz each parser for a minute.
+	hack/fuzz.sh 60s
+
+.PHONY: e2e
+e2e: $(BIN)/helm ## Run the suite on the cluster of hack/cluster.
+	hack/e2e.sh
+
+##@ Try
+
+.PHONY: demo
+demo: $(BIN)/helm ## Bring everything up and deliver a message over 465 and one over 587.
+	hack/demo.sh
+
+.PHONY: demo-down
+demo-down: ## Remove what the demo and the suite brought up.
+	$(CLUSTER) down
+
+.PHONY: cluster-up
+cluster-up: ## Bring the test cluster up.
+	$(CLUSTER) up
+
+.PHONY: cluster-status
+cluster-status: ## Show what runs of the test cluster.
+	$(CLUSTER) status
+
+.PHONY: cluster-down
+cluster-down: demo-down ## The same as demo-down.
