@@ -12,11 +12,11 @@ import (
 const (
 	// databaseFormat is pinned, so that an upgrade of the library does not by itself make a
 	// spool that an older relay cannot read.
-	databaseFormat = pebble.FormatValueSeparation
+	databaseFormat = pebble.FormatWALSyncChunks
 	cacheSize      = 8 << 20
-	memTableSize   = 4 << 20
+	memTableSize   = 8 << 20
 	// memTables is how many memory tables may wait to be written out before commits do.
-	memTables = 4
+	memTables = 3
 	openFiles = 256
 )
 
@@ -24,7 +24,7 @@ const (
 // stored as it is: what a message takes on the disk is then its size.
 func (s *Store) openDatabase(lock *pebble.Lock) (*pebble.DB, error) {
 	opts := &pebble.Options{
-		FS:                          s.space.database(),
+		FS:                          failStop{s.space.database(), s.fail},
 		Lock:                        lock,
 		FormatMajorVersion:          databaseFormat,
 		CacheSize:                   cacheSize,
@@ -42,13 +42,29 @@ func (s *Store) openDatabase(lock *pebble.Lock) (*pebble.DB, error) {
 	for i := range opts.Levels {
 		opts.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
-	return pebble.Open(s.layout.queue, opts)
+	var db *pebble.DB
+	err := s.guard(func() (err error) {
+		db, err = pebble.Open(s.layout.queue, opts)
+		return err
+	})
+	return db, err
+}
+
+// guard runs f, which may hang once the disk has failed, and returns the failure then.
+func (s *Store) guard(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-s.failed:
+		return s.err
+	}
 }
 
 // databaseLog passes on what pebble logs. Pebble calls Fatalf where it cannot go on and
-// expects the process to end there; a library must leave that to its program, so the store
-// fails instead: every call is refused from then on, and the one under way, to which pebble
-// may now report success, is checked against the failure by Store.apply.
+// relies on its not returning. Ending the process is up to the program and not to a library,
+// so the store fails and pebble is left hanging.
 type databaseLog struct {
 	log  *slog.Logger
 	fail func(error)
@@ -63,42 +79,20 @@ func (l databaseLog) Errorf(format string, args ...any) {
 }
 
 func (l databaseLog) Fatalf(format string, args ...any) {
-	// An argument that is an error stays one, so that errors.Is works on Store.Err.
-	for _, arg := range args {
-		if err, ok := arg.(error); ok {
-			l.fail(fmt.Errorf("write the queue: %w", err))
-			return
-		}
-	}
-	l.fail(errors.New(fmt.Sprintf(format, args...)))
+	l.fail(fmt.Errorf("queue: "+format, args...))
+	select {}
 }
 
 // apply makes a batch durable. Pebble gathers the batches of callers that wait at the same
-// time into one write and one fsync.
-//
-// It runs apart from the caller because after a failed write pebble panics or waits for
-// ever, with locks held; the caller then gets the failure instead. There is no way to give
-// up waiting otherwise: a batch that was started may be durable.
+// time into one write and one fsync. There is no way to give up waiting, but for a failure
+// of the disk: a batch that was started may be durable.
 func (s *Store) apply(batch *pebble.Batch) error {
-	done := make(chan struct{})
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				s.fail(fmt.Errorf("write the queue: %v", p))
-			}
-			close(done)
-		}()
+	return s.guard(func() error {
 		if err := batch.Commit(pebble.Sync); err != nil {
-			s.fail(fmt.Errorf("write the queue: %w", err))
-			return
+			return err
 		}
-		_ = batch.Close()
-	}()
-	select {
-	case <-done:
-	case <-s.failed:
-	}
-	return s.Err()
+		return batch.Close()
+	})
 }
 
 // get returns a copy of a record; ErrNotFound when there is none.

@@ -62,7 +62,7 @@ func (l layout) claim() (*pebble.Lock, error) {
 	if err != nil {
 		return nil, l.explainLock(err)
 	}
-	if err := l.writeFormat(); err != nil {
+	if err := errors.Join(l.writeFormat(), syncDir(l.fs, l.root)); err != nil {
 		_ = lock.Close()
 		return nil, l.explain(err)
 	}
@@ -115,7 +115,7 @@ func (l layout) checkFormat() error {
 	return nil
 }
 
-// writeFormat writes the format file of a new spool and makes the directory entries durable.
+// writeFormat writes the format file of a new spool, whole or not at all.
 func (l layout) writeFormat() error {
 	if _, err := l.fs.Stat(l.format); err == nil {
 		return nil
@@ -124,10 +124,7 @@ func (l layout) writeFormat() error {
 	if err := writeFile(l.fs, temporary, []byte(strconv.Itoa(formatVersion)+"\n")); err != nil {
 		return err
 	}
-	if err := l.fs.Rename(temporary, l.format); err != nil {
-		return err
-	}
-	return syncDir(l.fs, l.root)
+	return l.fs.Rename(temporary, l.format)
 }
 
 // writeFile creates a file with data in it and syncs it.

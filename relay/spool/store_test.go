@@ -3,10 +3,11 @@ package spool
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
-	"math/rand"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -68,7 +69,7 @@ func mustOpen(t testing.TB, fsys vfs.FS, change ...func(*Options)) *Store {
 // bodyOf returns n random bytes, the same ones for the same n.
 func bodyOf(n int) []byte {
 	body := make([]byte, n)
-	rand.New(rand.NewSource(int64(n))).Read(body)
+	_, _ = rand.NewChaCha8([32]byte(binary.BigEndian.AppendUint64(make([]byte, 24), uint64(n)))).Read(body)
 	return body
 }
 
