@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -57,12 +59,15 @@ func (ps Problems) orNil() error {
 	return ps
 }
 
-// in returns the problems as those of a file.
-func (ps Problems) in(file string) Problems {
-	located := make(Problems, len(ps))
-	for i, p := range ps {
-		p.File = file
-		located[i] = p
+// locate returns an error, with Problems as those of a file.
+func locate(err error, file string) error {
+	var problems Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	located := slices.Clone(problems)
+	for i := range located {
+		located[i].File = file
 	}
 	return located
 }

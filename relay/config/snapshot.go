@@ -17,12 +17,27 @@ type Snapshot struct {
 	StatusClientCAs *x509.CertPool
 	// Users by SASL user name.
 	Users map[string]User
-	// Upstreams with their credentials, in the order of the configuration.
+	// Upstreams with their credentials, in the order of the configuration. One whose files
+	// cannot be used is left out: without its login or CA it must not be tried.
 	Upstreams []ResolvedUpstream
 	// Loaded maps each directory read to the DirHash of the content in use.
 	Loaded map[string]string
 	// Errors are the parts whose newest content could not be used.
 	Errors []error
+}
+
+// Certificates are what the listeners serve.
+func (s *Snapshot) Certificates() []CertificateReport {
+	var served []CertificateReport
+	for _, c := range []struct {
+		name string
+		pair *tls.Certificate
+	}{{"internal", s.Internal}, {"external", s.External}} {
+		if c.pair != nil {
+			served = append(served, CertificateReport{Name: c.name, NotAfter: c.pair.Leaf.NotAfter})
+		}
+	}
+	return served
 }
 
 // ResolvedUpstream is an Upstream with what its files hold.

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+)
+
+func (p *pass) keyPair(name string, files KeyPair) (*tls.Certificate, bool) {
+	paths := []string{files.CertFile, files.KeyFile}
+	return keep(p, name, paths, func(contents [][]byte) (*tls.Certificate, error) {
+		return parseKeyPair(contents[0], contents[1])
+	})
+}
+
+// external is nil when no external certificate is there, which is no problem.
+func (p *pass) external(files KeyPair) *tls.Certificate {
+	if files.CertFile == "" || p.missing(files.CertFile) && p.missing(files.KeyFile) {
+		return nil
+	}
+	pair, _ := p.keyPair("external", files)
+	return pair
+}
+
+func (p *pass) pool(name, path string) (*x509.CertPool, bool) {
+	if path == "" {
+		return nil, true
+	}
+	return keep(p, name, []string{path}, func(contents [][]byte) (*x509.CertPool, error) {
+		return parsePool(contents[0])
+	})
+}
+
+func (p *pass) upstream(u Upstream) (ResolvedUpstream, bool) {
+	pool, poolOK := p.pool("upstream CA "+u.Name, u.CAFile)
+	login, loginOK := p.login(u)
+	return ResolvedUpstream{Upstream: u, Username: login[0], Password: login[1], RootCAs: pool}, poolOK && loginOK
+}
+
+// login is a user name and a password. Both are kept or replaced together.
+func (p *pass) login(u Upstream) ([2]string, bool) {
+	if u.Auth.UsernameFile == "" {
+		return [2]string{}, true
+	}
+	paths := []string{u.Auth.UsernameFile, u.Auth.PasswordFile}
+	return keep(p, "upstream login "+u.Name, paths, func(contents [][]byte) (login [2]string, err error) {
+		var problems Problems
+		for i, content := range contents {
+			if login[i], err = parseCredential(content); err != nil {
+				problems = append(problems, Problem{File: paths[i], Message: err.Error()})
+			}
+		}
+		return login, problems.orNil()
+	})
+}
+
+// users are those of all files together. A file that is missing holds none.
+func (p *pass) users(files []string) map[string]User {
+	users := map[string]User{}
+	for _, path := range files {
+		for _, u := range p.userFile(path) {
+			if _, taken := users[u.Name]; taken {
+				p.fail([]string{path}, fmt.Errorf("user %q is in another user file already: keep one", u.Name))
+				continue
+			}
+			users[u.Name] = u
+		}
+	}
+	return users
+}
+
+func (p *pass) userFile(path string) []User {
+	if p.missing(path) {
+		return nil
+	}
+	users, _ := keep(p, "users", []string{path}, func(contents [][]byte) ([]User, error) {
+		f, err := ParseUserFile(contents[0])
+		if err != nil {
+			return nil, locate(err, path)
+		}
+		return f.Users, nil
+	})
+	return users
+}
+
+// checkExpiry reports certificates that clients refuse by now. They are served all the
+// same: to those clients no certificate would be no better.
+func (p *pass) checkExpiry(s *Snapshot) {
+	files := map[string]string{"internal": s.Config.TLS.Internal.CertFile, "external": s.Config.TLS.External.CertFile}
+	for _, c := range s.Certificates() {
+		if p.loader.options.Now().After(c.NotAfter) {
+			p.problems = append(p.problems, Problem{File: files[c.Name], Message: fmt.Sprintf(
+				"the certificate expired at %s: put a new one in its place", c.NotAfter.UTC().Format("2006-01-02 15:04 MST"))})
+		}
+	}
+}
