@@ -21,11 +21,13 @@ const (
 )
 
 // openDatabase opens pebble, tuned for few long-lived keys and little memory. Content is
-// stored as it is: what a message takes on the disk is then its size.
-func (s *Store) openDatabase(lock *pebble.Lock) (*pebble.DB, error) {
+// stored as it is: what a message takes on the disk is then its size. Only a new spool may
+// have no database yet.
+func (s *Store) openDatabase(isNew bool) (*pebble.DB, error) {
 	opts := &pebble.Options{
 		FS:                          failStop{s.space.database(), s.fail},
-		Lock:                        lock,
+		Lock:                        s.lock,
+		ErrorIfNotExists:            !isNew,
 		FormatMajorVersion:          databaseFormat,
 		CacheSize:                   cacheSize,
 		MemTableSize:                memTableSize,

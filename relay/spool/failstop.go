@@ -2,6 +2,7 @@ package spool
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -30,8 +31,19 @@ func (f failStop) wrap(doing, name string, file vfs.File, err error) (vfs.File, 
 	return failStopFile{file, f, name}, nil
 }
 
-// Create implements vfs.FS.
+// markerPrefix begins the names of empty files whose name says which file is the current one.
+const markerPrefix = "marker."
+
+// Create implements vfs.FS. Pebble makes the file that a marker names, then the new marker,
+// then removes the old one, and syncs the directory only after all that. A power cut could
+// leave a marker without its file, or no marker, which looks like an empty queue; so each
+// step is synced.
 func (f failStop) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(f.PathBase(name), markerPrefix) {
+		directory := f.PathDir(name)
+		f.must("sync", directory, syncDir(f.FS, directory))
+		defer func() { f.must("sync", directory, syncDir(f.FS, directory)) }()
+	}
 	file, err := f.FS.Create(name, category)
 	return f.wrap("create", name, file, err)
 }

@@ -39,7 +39,7 @@ func newLayout(fsys vfs.FS, root string) layout {
 func (l layout) body(id string) string        { return l.fs.PathJoin(l.bodies, id) }
 func (l layout) quarantined(id string) string { return l.fs.PathJoin(l.quarantine, id) }
 
-// claim checks the directory, takes its lock and makes what is missing in it.
+// claim takes the lock of the directory and makes the directories that are missing in it.
 func (l layout) claim() (*pebble.Lock, error) {
 	info, err := l.fs.Stat(l.root)
 	switch {
@@ -50,9 +50,6 @@ func (l layout) claim() (*pebble.Lock, error) {
 	case !info.IsDir():
 		return nil, fmt.Errorf("spool directory %s is a file: name a directory", l.root)
 	}
-	if err := l.checkFormat(); err != nil {
-		return nil, err
-	}
 	for _, dir := range []string{l.queue, l.bodies, l.quarantine} {
 		if err := l.fs.MkdirAll(dir, 0o700); err != nil {
 			return nil, l.explain(err)
@@ -61,10 +58,6 @@ func (l layout) claim() (*pebble.Lock, error) {
 	lock, err := pebble.LockDirectory(l.queue, l.fs)
 	if err != nil {
 		return nil, l.explainLock(err)
-	}
-	if err := errors.Join(l.writeFormat(), syncDir(l.fs, l.root)); err != nil {
-		_ = lock.Close()
-		return nil, l.explain(err)
 	}
 	return lock, nil
 }
@@ -76,6 +69,8 @@ func (l layout) explain(err error) error {
 		return fmt.Errorf("spool directory %s cannot be written: give it to the relay's user (in Kubernetes, by fsGroup): %w", l.root, err)
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("spool directory %s is on a read-only file system: mount it writable: %w", l.root, err)
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		return fmt.Errorf("spool directory %s has lost its queue: restore the spool, or start with an empty directory: %w", l.root, err)
 	case isFull(err):
 		return fmt.Errorf("spool directory %s has no space left: free some, or enlarge the volume: %w", l.root, err)
 	}
@@ -91,35 +86,32 @@ func (l layout) explainLock(err error) error {
 	return l.explain(err)
 }
 
-// checkFormat refuses a spool of a newer version. No format file means a new spool.
-func (l layout) checkFormat() error {
+// checkFormat refuses a spool of a newer version. A directory without a format file is new.
+func (l layout) checkFormat() (isNew bool, err error) {
 	f, err := l.fs.Open(l.format)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return l.explain(err)
+		return false, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, 64))
 	if err != nil {
-		return l.explain(err)
+		return false, err
 	}
 	version, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	switch {
 	case err != nil || version < 1:
-		return fmt.Errorf("%s does not hold a version: restore the spool, or move it aside and start with an empty directory", l.format)
+		return false, errors.New("its file format does not hold a version: restore the spool, or start with an empty directory")
 	case version > formatVersion:
-		return fmt.Errorf("spool directory %s has format %d, this relay knows up to %d: run the newer version that wrote it", l.root, version, formatVersion)
+		return false, fmt.Errorf("its format is %d, this relay knows up to %d: run the newer version that wrote it", version, formatVersion)
 	}
-	return nil
+	return false, nil
 }
 
-// writeFormat writes the format file of a new spool, whole or not at all.
+// writeFormat ends the making of a new spool. From then on a missing queue is a loss.
 func (l layout) writeFormat() error {
-	if _, err := l.fs.Stat(l.format); err == nil {
-		return nil
-	}
 	temporary := l.format + ".new"
 	if err := writeFile(l.fs, temporary, []byte(strconv.Itoa(formatVersion)+"\n")); err != nil {
 		return err

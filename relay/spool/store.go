@@ -63,16 +63,22 @@ func Open(opts Options) (*Store, error) {
 }
 
 func (s *Store) start() error {
-	s.space.available()
-	db, err := s.openDatabase(s.lock)
+	isNew, err := s.layout.checkFormat()
 	if err != nil {
 		return err
 	}
-	s.db = db
-	if err := s.recover(); err != nil {
+	// A look at the disk makes the reserve.
+	s.space.available()
+	if s.db, err = s.openDatabase(isNew); err != nil {
 		return err
 	}
-	return s.Err()
+	if isNew {
+		err = s.layout.writeFormat()
+	}
+	if err := errors.Join(err, syncDir(s.layout.fs, s.layout.root)); err != nil {
+		return err
+	}
+	return s.recover()
 }
 
 // Close waits for calls under way and closes the database. After a failure it does not
