@@ -6,8 +6,7 @@ func keepFixed(running, next *Config) []string {
 	var changed []string
 	keepField(&changed, "hostname", running.Hostname, &next.Hostname)
 	keepField(&changed, "listeners", running.Listeners, &next.Listeners)
-	keepField(&changed, "queue", running.Queue, &next.Queue)
-	keepField(&changed, "message", running.Message, &next.Message)
+	keepField(&changed, "queue.directory", running.Queue.Directory, &next.Queue.Directory)
 	keepField(&changed, "admin.probes", running.Admin.Probes, &next.Admin.Probes)
 	keepField(&changed, "admin.metrics", running.Admin.Metrics, &next.Admin.Metrics)
 	keepField(&changed, "admin.status", running.Admin.Status, &next.Admin.Status)
