@@ -1,0 +1,131 @@
+package message
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// MaxHeaderBytes bounds the header of a message, which is held in memory.
+const MaxHeaderBytes = 256 << 10
+
+// ErrHeaderTooLarge means that the header is longer than MaxHeaderBytes.
+var ErrHeaderTooLarge = fmt.Errorf("the header of the message is larger than %d KiB", MaxHeaderBytes>>10)
+
+// Content is a message that is being read.
+type Content struct {
+	// Header is complete once ReadContent returned.
+	Header Header
+
+	lines lineReader
+	body  *bufio.Reader
+	// start is a first line of the body that was read in search of the header's end.
+	start []byte
+}
+
+var contents = sync.Pool{New: func() any {
+	c := new(Content)
+	c.body = bufio.NewReaderSize(&c.lines, readerBuffer)
+	return c
+}}
+
+// ReadContent reads the header of the message in r. The body stays in r until WriteBody.
+// Errors are ErrBareCR, ErrNUL, ErrHeaderTooLarge and those of r. Close must be called in
+// any case but an error.
+//
+// A message without an empty line after its header is mended: the first line that is no
+// header field starts the body.
+func ReadContent(r io.Reader) (*Content, error) {
+	c := contents.Get().(*Content)
+	c.lines.reset(r)
+	c.body.Reset(&c.lines)
+	if err := c.readHeader(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close gives the buffers back. The content cannot be used after it.
+func (c *Content) Close() {
+	c.lines.reset(nil)
+	c.Header, c.start = Header{}, nil
+	contents.Put(c)
+}
+
+// readHeader reads up to the line that ends the header.
+func (c *Content) readHeader() error {
+	size := 0
+	for {
+		line, err := c.readLine(MaxHeaderBytes - size)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		size += len(line)
+		if len(line) == len("\r\n") {
+			return nil
+		}
+		if !c.Header.addLine(line) {
+			c.start = line
+			return nil
+		}
+	}
+}
+
+// readLine returns a copy of the next line with its CRLF, io.EOF when there is none.
+func (c *Content) readLine(limit int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := c.body.ReadSlice('\n')
+		if len(line)+len(part) > limit {
+			return nil, ErrHeaderTooLarge
+		}
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+// WriteTo writes header and body to w, every line ended by CRLF, and returns the octets
+// written. It implements io.WriterTo. Errors are ErrBareCR, ErrNUL, those of the reader and
+// those of w; after any of them what was written is not a message.
+func (c *Content) WriteTo(w io.Writer) (int64, error) {
+	var head bytes.Buffer
+	c.Header.appendTo(&head)
+	head.Write(c.start)
+	n, err := w.Write(head.Bytes())
+	if err != nil {
+		return int64(n), &WriteError{err}
+	}
+	m, err := c.body.WriteTo(failingWriter{w})
+	return int64(n) + m, err
+}
+
+// EightBit reports whether there are octets above 127 in what was read so far.
+func (c *Content) EightBit() bool { return c.lines.eightBit }
+
+// WriteError is a failure of the writer, to be told from one of the reader.
+type WriteError struct{ Err error }
+
+func (e *WriteError) Error() string { return "write the message: " + e.Err.Error() }
+
+// Unwrap returns the writer's error.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// failingWriter marks the errors of a writer as a WriteError.
+type failingWriter struct{ io.Writer }
+
+func (w failingWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = &WriteError{err}
+	}
+	return n, err
+}

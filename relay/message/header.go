@@ -1,0 +1,117 @@
+package message
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Header is the header section of a message (RFC 5322 §2.2), its fields in order and
+// unaltered but for line ends.
+type Header struct {
+	fields []field
+}
+
+// field is one header field with its continuation lines.
+type field struct {
+	name string // in lower case
+	raw  []byte // name, colon, value and line ends
+}
+
+// value is the field's body, unfolded and trimmed.
+func (f field) value() string {
+	_, v, _ := bytes.Cut(f.raw, []byte(":"))
+	return strings.TrimSpace(string(bytes.ReplaceAll(v, []byte("\r\n"), nil)))
+}
+
+// addLine adds a line with its CRLF. It reports false when the line is no part of a header.
+func (h *Header) addLine(line []byte) bool {
+	if line[0] == ' ' || line[0] == '\t' {
+		if len(h.fields) == 0 {
+			return false
+		}
+		last := &h.fields[len(h.fields)-1]
+		last.raw = append(last.raw, line...)
+		return true
+	}
+	name, ok := fieldName(line)
+	if !ok {
+		return false
+	}
+	h.fields = append(h.fields, field{name: name, raw: line})
+	return true
+}
+
+// fieldName returns the name of a field's first line in lower case. White space between
+// name and colon is obsolete syntax (RFC 5322 §4.5) that some parsers read and some do not,
+// so a field must not escape notice by it.
+func fieldName(line []byte) (string, bool) {
+	name, _, ok := bytes.Cut(line, []byte(":"))
+	if !ok {
+		return "", false
+	}
+	name = bytes.TrimRight(name, " \t")
+	if len(name) == 0 {
+		return "", false
+	}
+	for _, c := range name {
+		if c <= ' ' || c > '~' {
+			return "", false
+		}
+	}
+	return strings.ToLower(string(name)), true
+}
+
+// Count returns how many fields have the name.
+func (h *Header) Count(name string) int {
+	n := 0
+	for _, f := range h.fields {
+		if strings.EqualFold(f.name, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// MessageID returns the first Message-ID that is not empty, with its angle brackets.
+func (h *Header) MessageID() string {
+	for _, f := range h.fields {
+		if f.name == "message-id" {
+			if v := f.value(); v != "" {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+// ASCII reports whether all of the header is ASCII. One that is not needs SMTPUTF8
+// (RFC 6532 §3).
+func (h *Header) ASCII() bool {
+	for _, f := range h.fields {
+		for _, c := range f.raw {
+			if c >= 0x80 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// appendTo writes the header with the empty line that ends it.
+func (h *Header) appendTo(b *bytes.Buffer) {
+	for _, f := range h.fields {
+		b.Write(f.raw)
+	}
+	b.WriteString("\r\n")
+}
+
+// remove drops the fields for which drop returns true.
+func (h *Header) remove(drop func(field) bool) {
+	kept := h.fields[:0]
+	for _, f := range h.fields {
+		if !drop(f) {
+			kept = append(kept, f)
+		}
+	}
+	h.fields = kept
+}
