@@ -6,6 +6,7 @@ func keepFixed(running, next *Config) []string {
 	var changed []string
 	keepField(&changed, "hostname", running.Hostname, &next.Hostname)
 	keepField(&changed, "listeners", running.Listeners, &next.Listeners)
+	keepField(&changed, "tls.minVersion", running.TLS.MinVersion, &next.TLS.MinVersion)
 	keepField(&changed, "queue.directory", running.Queue.Directory, &next.Queue.Directory)
 	keepField(&changed, "admin.probes", running.Admin.Probes, &next.Admin.Probes)
 	keepField(&changed, "admin.metrics", running.Admin.Metrics, &next.Admin.Metrics)
