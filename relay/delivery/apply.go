@@ -1,0 +1,62 @@
+package delivery
+
+import (
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// Apply replaces the configuration. Attempts under way end as they began; an upstream that
+// did not change keeps its connections, one that did is tried at once.
+func (s *Scheduler) Apply(snapshot *config.Snapshot) {
+	s.mu.Lock()
+	hostname := snapshot.Config.Hostname
+	s.settings = settings{hostname, snapshot.Config.Queue, snapshot.Config.Logging.Recipients}
+	due := s.unrouted
+	s.unrouted = nil
+	old := s.upstreams
+	s.upstreams = nil
+	var replaced []transport
+	for _, c := range snapshot.Upstreams {
+		u := take(old, c.Name)
+		if u.transport != nil && (u.hostname != hostname || !sameUpstream(u.config, c)) {
+			replaced = append(replaced, u.transport)
+			u.transport = nil
+		}
+		u.config, u.hostname = c, hostname
+		s.upstreams = append(s.upstreams, u)
+		if u.transport == nil {
+			u.gate.reset()
+			s.connectTo(u)
+		}
+	}
+	for _, u := range old {
+		due = append(due, u.ready.entries...)
+		u.ready = byAge()
+		if s.find(u.config.Name) == nil {
+			replaced = append(replaced, u.transport)
+		}
+	}
+	for _, e := range due {
+		s.schedule(e)
+	}
+	s.dispatch()
+	s.mu.Unlock()
+	for _, t := range replaced {
+		go t.close()
+	}
+}
+
+// take returns the upstream of a name, a new one when there is none.
+func take(upstreams []*upstream, name string) *upstream {
+	for _, u := range upstreams {
+		if u.config.Name == name {
+			return u
+		}
+	}
+	return &upstream{ready: byAge(), report: config.UpstreamReport{Name: name}}
+}
+
+// connectTo gives an upstream a transport.
+func (s *Scheduler) connectTo(u *upstream) {
+	connections := s.metrics.connections.WithLabelValues(u.config.Name)
+	u.transport = s.options.transport(u.config, connections)
+}

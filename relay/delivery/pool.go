@@ -1,0 +1,147 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// idleTimeout is how long a connection waits for the next message. Some providers hang up
+// after a minute.
+const idleTimeout = 30 * time.Second
+
+// transport carries messages to one upstream.
+type transport interface {
+	// deliver sends a message in one transaction and returns a verdict for each of its
+	// recipients. It calls connected when it had to make a connection and could.
+	deliver(ctx context.Context, m message, connected func()) []verdict
+	// close ends what is idle, and what is in use once it is not any more.
+	close()
+}
+
+// pool is a transport that keeps connections open between messages.
+type pool struct {
+	dialer                dialer
+	clock                 Clock
+	messagesPerConnection int
+	// connections counts those that are open.
+	connections prometheus.Gauge
+
+	mu   sync.Mutex
+	idle []*idleConnection
+	over bool
+}
+
+// idleConnection waits for the next message, or for its time to be over.
+type idleConnection struct {
+	*connection
+	stop func() bool
+}
+
+// deliver implements transport.
+func (p *pool) deliver(ctx context.Context, m message, connected func()) []verdict {
+	if c := p.get(); c != nil {
+		verdicts := c.transact(ctx, m)
+		p.put(c, verdicts)
+		if !stale(verdicts) || ctx.Err() != nil {
+			return verdicts
+		}
+	}
+	c, failure := p.dialer.connect(ctx)
+	if failure != nil {
+		return unanimous(len(m.recipients), failure)
+	}
+	p.connections.Inc()
+	c.onClose = p.connections.Dec
+	connected()
+	verdicts := c.transact(ctx, m)
+	p.put(c, verdicts)
+	return verdicts
+}
+
+// stale reports whether a connection turned out to be closed before the transaction began:
+// an upstream may hang up at any time between messages.
+func stale(verdicts []verdict) bool {
+	return find(verdicts, func(e *Error) bool {
+		return e.Step == StepMAIL && (e.closing() || e.Class == ClassConnect && e.Code == 0)
+	}) != nil
+}
+
+// find returns the first error that matches, nil when none does.
+func find(verdicts []verdict, matches func(*Error) bool) *Error {
+	for _, v := range verdicts {
+		if v.err != nil && matches(v.err) {
+			return v.err
+		}
+	}
+	return nil
+}
+
+// unanimous is the same verdict for all recipients.
+func unanimous(recipients int, failure *Error) []verdict {
+	verdicts := make([]verdict, recipients)
+	for i := range verdicts {
+		verdicts[i].err = failure
+	}
+	return verdicts
+}
+
+// get takes the connection that was used last, nil when there is none.
+func (p *pool) get() *connection {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.idle) > 0 {
+		last := p.idle[len(p.idle)-1]
+		p.idle = p.idle[:len(p.idle)-1]
+		if last.stop() {
+			return last.connection
+		}
+		// Its time is over: the timer's own goroutine closes it.
+	}
+	return nil
+}
+
+// put keeps a connection for the next message, or closes it.
+func (p *pool) put(c *connection, verdicts []verdict) {
+	spent := c.broken || c.transactions >= p.messagesPerConnection || find(verdicts, (*Error).concernsUpstream) != nil
+	p.mu.Lock()
+	if spent || p.over {
+		p.mu.Unlock()
+		c.close()
+		return
+	}
+	waiting := &idleConnection{connection: c}
+	waiting.stop = p.clock.AfterFunc(idleTimeout, func() { p.expire(waiting) })
+	p.idle = append(p.idle, waiting)
+	p.mu.Unlock()
+}
+
+// expire closes a connection that was not used for long.
+func (p *pool) expire(c *idleConnection) {
+	p.mu.Lock()
+	for i := range p.idle {
+		if p.idle[i] == c {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			break
+		}
+	}
+	p.mu.Unlock()
+	c.close()
+}
+
+// close implements transport.
+func (p *pool) close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.over = nil, true
+	p.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, c := range idle {
+		if c.stop() {
+			closing.Go(c.connection.close)
+		}
+	}
+	closing.Wait()
+}

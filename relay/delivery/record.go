@@ -1,0 +1,69 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
+)
+
+// record writes down what the attempt brought. Nothing is forgotten before it is durable: a
+// message that the spool does not let go of stays in the queue.
+func (a *attempt) record(ctx context.Context) disposition {
+	// An outcome has to be written even while the relay stops.
+	ctx = context.WithoutCancel(ctx)
+	err := a.write(ctx)
+	switch {
+	case errors.Is(err, spool.ErrNotFound):
+		return disposition{done: true}
+	case err != nil:
+		a.scheduler.options.Logger.Error("cannot record the outcome of a delivery, trying again",
+			"queue_id", a.entry.id, "error", err)
+		a.savePart(ctx)
+		return disposition{unrecorded: true}
+	}
+	return disposition{done: a.envelope.Done(), due: a.due(), pinned: a.envelope.Upstream}
+}
+
+// due is when the message is to be tried again. A fault of the upstream does not delay it:
+// it goes out as soon as the upstream is back.
+func (a *attempt) due() time.Time {
+	if a.fault != nil {
+		return time.Time{}
+	}
+	return a.envelope.NextAttempt
+}
+
+// write makes the outcome durable: first what the sender is told, then the rest.
+func (a *attempt) write(ctx context.Context) error {
+	store := a.scheduler.options.Spool
+	if len(a.failed) > 0 && !a.told {
+		told, err := a.bounce(ctx)
+		if err != nil {
+			return err
+		}
+		a.told = told
+	}
+	switch {
+	case a.envelope.Done():
+		return store.Remove(ctx, a.envelope.ID)
+	case a.told || len(a.judged) == 0:
+		return nil
+	}
+	return store.Update(ctx, a.envelope)
+}
+
+// savePart records the deliveries when the bounce that belongs to the same attempt cannot be
+// written, so that a crash does not repeat them. It is only a precaution: the whole outcome
+// is recorded later.
+func (a *attempt) savePart(ctx context.Context) {
+	if len(a.failed) == 0 || len(a.failed) == len(a.judged) || a.told {
+		return
+	}
+	part := a.envelope.Clone()
+	for _, i := range a.failed {
+		part.Recipients[i].Outcome = spool.Pending
+	}
+	_ = a.scheduler.options.Spool.Update(ctx, part)
+}

@@ -1,0 +1,120 @@
+package delivery
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// tlsSessions is how many TLS sessions of an upstream are remembered.
+const tlsSessions = 32
+
+// upstream is an upstream and the mail that is due for it. The scheduler's lock guards it.
+type upstream struct {
+	config    config.ResolvedUpstream
+	hostname  string
+	transport transport
+	ready     entryHeap
+	// active attempts.
+	active int
+	gate   gate
+	report config.UpstreamReport
+}
+
+// newPool is the transport of an upstream on the network.
+func (s *Scheduler) newPool(u config.ResolvedUpstream, connections prometheus.Gauge) transport {
+	return &pool{
+		dialer: dialer{
+			upstream: u,
+			hostname: s.settings.hostname,
+			timeouts: s.options.Timeouts,
+			sessions: tls.NewLRUClientSessionCache(tlsSessions),
+		},
+		clock:                 s.options.Clock,
+		messagesPerConnection: u.Limits.MessagesPerConnection,
+		connections:           connections,
+	}
+}
+
+// sameUpstream reports whether connections to a serve for b as well.
+func sameUpstream(a, b config.ResolvedUpstream) bool {
+	if a.Upstream != b.Upstream || a.Username != b.Username || a.Password != b.Password {
+		return false
+	}
+	if a.RootCAs == nil || b.RootCAs == nil {
+		return a.RootCAs == b.RootCAs
+	}
+	return a.RootCAs.Equal(b.RootCAs)
+}
+
+// succeeded notes that the upstream was of use.
+func (u *upstream) succeeded(now time.Time) {
+	u.report = config.UpstreamReport{Name: u.config.Name, LastSuccess: now}
+}
+
+// failed notes an error, when it is one that says something about the upstream.
+func (u *upstream) failed(e *Error, now time.Time) {
+	switch e.Class {
+	case ClassConnect, ClassTLS, ClassAuthentication, ClassThrottle:
+		u.report.LastError = e.Error()
+		u.report.LastErrorTime = now
+		u.report.LastErrorClass = string(e.Class)
+	}
+}
+
+// connected opens the gate of an upstream after a login.
+func (s *Scheduler) connected(u *upstream, generation int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.succeeded(s.options.Clock.Now())
+	if u.gate.succeed(generation) {
+		s.options.Logger.Info("the upstream is back", "upstream", u.config.Name)
+	}
+	s.dispatch()
+}
+
+// observe learns from an attempt what it shows of the upstream.
+func (s *Scheduler) observe(a *attempt) {
+	now := s.options.Clock.Now()
+	if a.delivered() {
+		a.upstream.succeeded(now)
+	}
+	for _, e := range a.errors {
+		a.upstream.failed(e, now)
+	}
+	if a.fault != nil && !a.giveUp {
+		s.hold(a.upstream, a.generation, a.fault, now)
+	}
+}
+
+// hold closes the gate of an upstream. Its idle connections go as well: the attempt that is
+// to find out whether the upstream is back must make a new one.
+func (s *Scheduler) hold(u *upstream, generation int, fault *Error, now time.Time) {
+	if !u.gate.fail(generation, fault, now) {
+		return
+	}
+	go u.transport.close()
+	s.connectTo(u)
+	s.options.Logger.Warn("the upstream cannot be used, its mail waits", "upstream", u.config.Name,
+		"class", fault.Class, "error", fault.Error(), "until", u.gate.until)
+}
+
+// Reports says of each upstream, in the order of the configuration, what its last use showed.
+func (s *Scheduler) Reports() []config.UpstreamReport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reports := make([]config.UpstreamReport, 0, len(s.upstreams))
+	for _, u := range s.upstreams {
+		reports = append(reports, u.report)
+	}
+	return reports
+}
+
+// Queue sums up the messages that wait for delivery.
+func (s *Scheduler) Queue() config.QueueReport {
+	stats := s.options.Spool.Stats()
+	return config.QueueReport{Messages: stats.Messages, Oldest: stats.Oldest}
+}
