@@ -1,0 +1,97 @@
+package submission
+
+import (
+	"errors"
+	"strings"
+
+	gosasl "github.com/emersion/go-sasl"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
+)
+
+// AuthMechanisms implements smtp.AuthSession.
+func (s *session) AuthMechanisms() []string { return s.mechanisms.Names() }
+
+// Auth implements smtp.AuthSession (RFC 4954 §4). go-smtp refuses a second login itself.
+func (s *session) Auth(mechanism string) (gosasl.Server, error) {
+	exchange, r := s.startAuth(mechanism)
+	if r != nil {
+		return nil, s.answer("AUTH", r)
+	}
+	return &login{session: s, mechanism: mechanism, exchange: exchange}, nil
+}
+
+func (s *session) startAuth(mechanism string) (sasl.Exchange, *refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tx != nil {
+		return nil, refuse(reasonSequence, 503, 5, 5, 1, "AUTH is not allowed during a mail transaction")
+	}
+	// Counted at the start, so that a login which the client breaks off counts as well.
+	s.logins++
+	if s.logins > maxLogins {
+		return nil, tooManyLogins()
+	}
+	exchange, err := s.mechanisms.Start(mechanism)
+	if err != nil {
+		return nil, refuse(reasonLogin, 504, 5, 5, 4,
+			"Mechanism not offered: use one of "+strings.Join(s.mechanisms.Names(), ", "))
+	}
+	return exchange, nil
+}
+
+func tooManyLogins() *refusal {
+	return refuse(reasonLogin, 421, 4, 7, 0, "Too many failed logins on this connection").andHangUp()
+}
+
+// login is one AUTH command under way.
+type login struct {
+	session   *session
+	mechanism string
+	exchange  sasl.Exchange
+}
+
+// Next implements go-sasl's Server.
+func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
+	challenge, done, err = l.exchange.Next(response)
+	switch {
+	case err != nil:
+		return nil, false, l.session.loginFailed(l, err)
+	case done:
+		l.session.loggedIn(l)
+	}
+	return challenge, done, nil
+}
+
+func (s *session) loggedIn(l *login) {
+	s.mu.Lock()
+	s.user = l.exchange.User()
+	s.mu.Unlock()
+	s.metrics.logins.WithLabelValues(loginOK, l.mechanism).Inc()
+	s.log.Debug("logged in", s.about("mechanism", l.mechanism)...)
+}
+
+// loginFailed turns the error of a mechanism into a reply (RFC 4954 §6). Trouble of our own
+// must not look like a wrong password: clients then forget theirs.
+func (s *session) loginFailed(l *login, err error) error {
+	result, r := loginUnavailable, refuse(reasonInternal, 454, 4, 7, 0, "Logins are not possible at the moment: try again later")
+	switch {
+	case errors.Is(err, sasl.ErrCredentials):
+		result, r = loginRefused, refuse(reasonLogin, 535, 5, 7, 8, "Authentication credentials invalid")
+		if s.lastLogin() {
+			r = tooManyLogins()
+		}
+	case errors.Is(err, sasl.ErrMalformed):
+		result, r = loginMalformed, refuse(reasonLogin, 501, 5, 5, 2, "The response does not follow the mechanism "+l.mechanism)
+	}
+	s.metrics.logins.WithLabelValues(result, l.mechanism).Inc()
+	s.log.Warn("login failed", s.about("mechanism", l.mechanism, "claimed_user", clip(l.exchange.User()), "error", err)...)
+	return s.answer("AUTH", r)
+}
+
+// lastLogin reports whether the client has no further try.
+func (s *session) lastLogin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logins >= maxLogins
+}

@@ -1,0 +1,155 @@
+package submission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
+)
+
+// Data implements smtp.Session: it takes the content of a message (RFC 5321 §4.1.1.4). The
+// 250 goes out only once the spool has the message on disk.
+func (s *session) Data(r io.Reader) error {
+	// go-smtp hands BDAT's chunks over by a pipe, and a chunk that was cut short looks whole
+	// there. CHUNKING is not offered and nothing needs it.
+	if _, chunked := r.(*io.PipeReader); chunked {
+		return s.answer("BDAT", refuse(reasonChunking, 502, 5, 5, 1, "BDAT is not offered: use DATA"))
+	}
+	tx := s.takeTransaction()
+	if tx == nil {
+		return s.answer("DATA", refuse(reasonSequence, 503, 5, 5, 1, "Send MAIL and RCPT first"))
+	}
+	body := &bodyReader{src: r, limit: s.config().Message.MaxSize}
+	id, refused := s.receive(tx, body)
+	if refused != nil {
+		refused.sender = tx.sender
+		// go-smtp reads on to the end of data by itself, but without a bound.
+		if !refused.hangUp && !body.discard() {
+			refused.hangUp = true
+		}
+		return s.answer("DATA", refused)
+	}
+	s.delivered()
+	return reply(250, 2, 0, 0, "Ok: queued as "+id)
+}
+
+// takeTransaction ends the transaction and returns it; nil unless it has recipients. From
+// here on Reset cannot pull it away.
+func (s *session) takeTransaction() *transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tx := s.tx
+	if tx == nil || len(tx.recipients) == 0 {
+		return nil
+	}
+	s.tx = nil
+	return tx
+}
+
+// receive reads the message and puts it into the spool. It returns the queue id.
+func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) {
+	content, err := message.ReadContent(body)
+	if err != nil {
+		return "", s.contentRefusal(err)
+	}
+	defer content.Close()
+	if r := checkHeader(tx, &content.Header); r != nil {
+		return "", r
+	}
+	draft, err := s.spool.Create(context.Background())
+	if err != nil {
+		return "", spoolRefusal(err)
+	}
+	defer draft.Abort()
+	envelope := s.complete(tx, draft.ID(), &content.Header)
+	if _, err := content.WriteTo(draft); err != nil {
+		return "", s.contentRefusal(err)
+	}
+	envelope.EightBit = content.EightBit()
+	// Not bound to the connection: whether the client still listens must not decide whether
+	// a message is half committed.
+	if err := draft.Commit(context.Background(), envelope); err != nil {
+		return "", spoolRefusal(err)
+	}
+	s.metrics.accepted.Inc()
+	s.logAccepted(envelope, tx)
+	return envelope.ID, nil
+}
+
+// checkHeader refuses messages that loop (RFC 5321 §6.3) and From addresses that are not
+// the user's to send as (RFC 6409 §6.1).
+func checkHeader(tx *transaction, h *message.Header) *refusal {
+	if n := h.Count("Received"); n > message.MaxReceived {
+		return refuse(reasonLoop, 554, 5, 4, 6, fmt.Sprintf("The message has %d Received header fields: it is in a loop", n))
+	}
+	if policy.MaySendAsAny(tx.user) {
+		return nil
+	}
+	from, err := h.From()
+	if err != nil {
+		return refuse(reasonContent, 554, 5, 6, 0, err.Error())
+	}
+	for _, address := range from {
+		if err := policy.CheckSender(tx.user, address); err != nil {
+			return refuse(reasonSender, 550, 5, 7, 1, "From header: "+err.Error())
+		}
+	}
+	return nil
+}
+
+// complete makes the header fit to leave and the envelope to go with it.
+func (s *session) complete(tx *transaction, id string, h *message.Header) *spool.Envelope {
+	now := s.now()
+	smtpUTF8 := tx.needsUTF8 || tx.askedUTF8 && !h.ASCII()
+	h.Complete(message.Submission{
+		QueueID:       id,
+		Hostname:      s.config().Hostname,
+		ClientName:    s.greeted(),
+		ClientAddress: s.client,
+		TLS:           s.tls,
+		SMTPUTF8:      smtpUTF8,
+		Time:          now,
+	})
+	envelope := &spool.Envelope{
+		ID:          id,
+		Accepted:    now,
+		User:        tx.user.Name,
+		ReversePath: tx.sender,
+		MessageID:   h.MessageID(),
+		SMTPUTF8:    smtpUTF8,
+	}
+	for _, address := range tx.recipients {
+		envelope.Recipients = append(envelope.Recipients, spool.Recipient{Address: address})
+	}
+	return envelope
+}
+
+// contentRefusal is what a client is told when its message could not be read or stored.
+func (s *session) contentRefusal(err error) *refusal {
+	var write *message.WriteError
+	switch {
+	case errors.As(err, &write):
+		return spoolRefusal(err)
+	case errors.Is(err, errTooLarge):
+		return tooLarge(s.config().Message.MaxSize)
+	case errors.Is(err, message.ErrBareCR):
+		// go-smtp does not see the end of data behind some of these, and would wait for it
+		// until the client gives up.
+		return refuse(reasonContent, 554, 5, 6, 0, "The message has a bare CR: end lines with CR LF").andHangUp()
+	case errors.Is(err, message.ErrNUL):
+		return refuse(reasonContent, 554, 5, 6, 0, "The message has a NUL octet: encode binary content")
+	case errors.Is(err, message.ErrHeaderTooLarge):
+		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The header is larger than %d octets", message.MaxHeaderBytes))
+	case errors.Is(err, smtp.ErrTooLongLine):
+		return refuse(reasonContent, 554, 5, 6, 0, "The message has a line that is too long").andHangUp()
+	}
+	// Never 554: what was cut short by a lost or slow connection can be sent again.
+	return refuse(reasonInterrupted, 421, 4, 4, 2, "The connection broke or was too slow before the end of the message").
+		because(err).andHangUp()
+}

@@ -1,0 +1,107 @@
+// Package submission is the SMTP server that apps submit mail to (RFC 6409): it says who
+// may do what when, and puts what it accepts into the spool. The SMTP dialogue itself is
+// go-smtp's; what go-smtp leaves open or gets wrong is decided here, command by command.
+package submission
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
+)
+
+// Options are what a server needs.
+type Options struct {
+	// Config returns the configuration in use, with its defaults filled in. It is asked at
+	// each command, so that a reload needs no restart.
+	Config func() *config.Config
+	// Users may log in. They can be replaced while the server runs.
+	Users *policy.Users
+	// Spool takes the messages.
+	Spool spool.Spool
+	// Logger gets a line for each message accepted and for each command refused;
+	// slog.Default when nil.
+	Logger *slog.Logger
+	// Registerer gets the metrics; they are counted but not shown when nil.
+	Registerer prometheus.Registerer
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// NewServer makes an SMTP server to Serve a listener whose connections implement Transport.
+//
+// go-smtp's own limits stay off. It refuses a message of exactly its size limit and takes
+// its limits once and for all; the session counts by the configuration in use. Time and the
+// length of lines belong to whoever owns the connections.
+func NewServer(opts Options) (*smtp.Server, error) {
+	b, err := newBackend(opts)
+	if err != nil {
+		return nil, err
+	}
+	s := smtp.NewServer(b)
+	s.Domain = opts.Config().Hostname
+	s.MaxLineLength = 0
+	s.EnableSMTPUTF8 = true
+	// go-smtp takes a connection for encrypted only when it is a *tls.Conn. Ours are not,
+	// so it must be told that AUTH is fine; newSession refuses a connection without TLS.
+	s.AllowInsecureAuth = true
+	s.ErrorLog = errorLog{b.log}
+	return s, nil
+}
+
+// backend is what all sessions share.
+type backend struct {
+	config     func() *config.Config
+	users      *policy.Users
+	spool      spool.Spool
+	mechanisms *sasl.Mechanisms
+	log        *slog.Logger
+	metrics    *metrics
+	now        func() time.Time
+}
+
+func newBackend(opts Options) (*backend, error) {
+	if opts.Config == nil || opts.Users == nil || opts.Spool == nil {
+		return nil, errors.New("submission: Config, Users and Spool must be set")
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	passwords, err := sasl.NewPasswords(opts.Users, opts.Now)
+	if err != nil {
+		return nil, fmt.Errorf("submission: %w", err)
+	}
+	m, err := newMetrics(opts.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("submission: %w", err)
+	}
+	return &backend{
+		config:     opts.Config,
+		users:      opts.Users,
+		spool:      opts.Spool,
+		mechanisms: sasl.NewMechanisms(passwords),
+		log:        opts.Logger,
+		metrics:    m,
+		now:        opts.Now,
+	}, nil
+}
+
+// errorLog is go-smtp's Logger: connections that broke off, and recovered panics.
+type errorLog struct{ log *slog.Logger }
+
+// Printf implements smtp.Logger.
+func (l errorLog) Printf(format string, v ...any) { l.log.Warn(fmt.Sprintf(format, v...)) }
+
+// Println implements smtp.Logger.
+func (l errorLog) Println(v ...any) { l.log.Warn(fmt.Sprint(v...)) }

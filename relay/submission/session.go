@@ -1,0 +1,87 @@
+package submission
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// Budgets of one connection. A client that spends one is told 421 and cut off.
+const (
+	// maxFaults is how many 5xx replies a client may get without delivering a message.
+	maxFaults = 20
+	// maxLogins is how many times a client may try to log in.
+	maxLogins = 5
+)
+
+// session is one connection. go-smtp calls it from one goroutine at a time, but Reset and
+// Logout may come while Data runs.
+type session struct {
+	*backend
+	conn    Transport
+	service string
+	tls     string
+	client  netip.Addr
+	// greeted returns the argument of the last EHLO.
+	greeted func() string
+
+	mu     sync.Mutex
+	user   string // who logged in, empty for nobody
+	tx     *transaction
+	logins int
+	faults int
+}
+
+var _ smtp.AuthSession = (*session)(nil)
+
+// transaction is one mail transaction (RFC 5321 §3.3).
+type transaction struct {
+	started time.Time
+	user    *config.User
+	// sender is the reverse-path, empty for the null one.
+	sender     string
+	recipients []string
+	// askedUTF8 is true when the client sent SMTPUTF8, which many do without need.
+	askedUTF8 bool
+	// needsUTF8 is true when an address is not ASCII.
+	needsUTF8 bool
+}
+
+// Reset implements smtp.Session: it ends the transaction.
+func (s *session) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tx = nil
+}
+
+// Logout implements smtp.Session: the connection is over.
+func (s *session) Logout() error {
+	s.Reset()
+	return nil
+}
+
+// userName is who logged in, empty for nobody.
+func (s *session) userName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
+}
+
+// spendFault counts a 5xx reply and reports whether it was one too many.
+func (s *session) spendFault() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults++
+	return s.faults > maxFaults
+}
+
+// delivered gives the client its budget of faults back.
+func (s *session) delivered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = 0
+}
