@@ -10,8 +10,12 @@ import (
 )
 
 const (
-	// foldAt is the line length that RFC 5322 §2.1.1 asks for.
-	foldAt = 78
+	// foldAt is the line length that RFC 5322 §2.1.1 asks for, without the space that a
+	// continued line begins with.
+	foldAt = 77
+	// textWidth leaves room for an encoded character in a line of quoted-printable, which
+	// has 76 at most.
+	textWidth = 70
 	// maxLine is the longest line allowed, without its CRLF (RFC 5321 §4.5.3.1.6).
 	maxLine = 998
 	// maxWord is where a word without a space in it is cut apart.
@@ -22,33 +26,32 @@ const (
 
 // writeField writes a header field. The value has no line ends: who calls it sees to that.
 func writeField(out *bytes.Buffer, name, value string) {
-	out.WriteString(fold(name+": "+value, "\r\n "))
+	out.WriteString(fold(name+": "+value, foldAt, "\r\n "))
 	out.WriteString("\r\n")
 }
 
-// fold breaks a line at spaces where it gets longer than foldAt, and inside of words that no
-// line could hold.
-func fold(line, lineBreak string) string {
+// fold breaks a line at spaces where it gets longer than limit, and inside of words that no
+// line could hold. The first word is never alone: a field must not begin with an empty line.
+func fold(line string, limit int, lineBreak string) string {
 	var out strings.Builder
 	length := 0
 	for i, word := range strings.Split(line, " ") {
 		switch {
 		case i == 0:
-		// The second word stays with the first: a field must not begin with an empty line.
-		case i > 1 && length+1+len(word) > foldAt:
+		case i > 1 && length+1+len(word) > limit:
 			out.WriteString(lineBreak)
-			length = len(lineBreak)
+			length = 0
 		default:
 			out.WriteByte(' ')
 			length++
 		}
 		for len(word) > maxWord {
 			cut := maxWord
-			for cut > maxWord-utf8.UTFMax && !utf8.RuneStart(word[cut]) {
+			for !utf8.RuneStart(word[cut]) {
 				cut--
 			}
 			out.WriteString(word[:cut] + lineBreak)
-			word, length = word[cut:], len(lineBreak)
+			word, length = word[cut:], 0
 		}
 		out.WriteString(word)
 		length += len(word)

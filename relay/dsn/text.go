@@ -96,5 +96,5 @@ func paragraph(out *bytes.Buffer, text string) {
 
 // line writes text, indented and folded.
 func line(out *bytes.Buffer, indent, text string) {
-	out.WriteString(indent + fold(text, "\r\n"+indent) + "\r\n")
+	out.WriteString(indent + fold(text, textWidth-len(indent), "\r\n"+indent) + "\r\n")
 }
