@@ -62,6 +62,19 @@ func established() []expr.Any {
 	}, verdict(expr.VerdictAccept)...)
 }
 
+// portMatches returns a match for each span of ports, and one that matches
+// everything when there are none.
+func portMatches(spans []policy.PortRange) [][]expr.Any {
+	if spans == nil {
+		return [][]expr.Any{nil}
+	}
+	var matches [][]expr.Any
+	for _, span := range spans {
+		matches = append(matches, destinationPorts(span))
+	}
+	return matches
+}
+
 func destinationPorts(ports policy.PortRange) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},

@@ -145,15 +145,13 @@ func (w *writer) direction(name string, peer field, pods map[netip.Addr][]policy
 func (w *writer) pod(chain *nftables.Chain, addr netip.Addr, peer field, allows []policy.Allow) error {
 	w.rule(chain, equals(peer, addr), verdict(expr.VerdictReturn))
 	for _, allow := range allows {
-		match, err := w.peers(peer, allow.Peers)
-		if err != nil {
-			return err
-		}
-		if allow.Ports == nil {
-			w.rule(chain, match, verdict(expr.VerdictReturn))
-		}
-		for _, ports := range allow.Ports {
-			w.rule(chain, match, destinationPorts(ports), verdict(expr.VerdictReturn))
+		for _, ports := range portMatches(allow.Ports) {
+			// An anonymous set belongs to one rule, so each rule gets its own.
+			peers, err := w.peers(peer, allow.Peers)
+			if err != nil {
+				return err
+			}
+			w.rule(chain, peers, ports, verdict(expr.VerdictReturn))
 		}
 	}
 	w.rule(chain, verdict(expr.VerdictDrop))
