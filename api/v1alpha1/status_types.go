@@ -16,6 +16,9 @@ const (
 	ConditionQueueHealthy = "QueueHealthy"
 	// ConditionNetworkRestricted is true when a NetworkPolicy closes all that the relay does not need.
 	ConditionNetworkRestricted = "NetworkRestricted"
+	// ConditionSendersRestricted is true when no user may send as anybody. It warns: mail does
+	// not depend on it.
+	ConditionSendersRestricted = "SendersRestricted"
 	// ConditionReconciling is true while the operator works towards the spec (kstatus).
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is true when only a change by a person helps (kstatus).

@@ -1,0 +1,135 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// Decision is what a RelayUser is granted.
+type Decision struct {
+	// Senders are the addresses and domains the user may send as, sorted; none when it is
+	// refused.
+	Senders []string
+	// Reason and Message say why it is refused, and which field to change; both empty when
+	// it is let in.
+	Reason, Message string
+}
+
+// Granted reports whether the user is let in.
+func (d Decision) Granted() bool { return d.Reason == "" }
+
+// Any reports whether the user may send as anybody.
+func (d Decision) Any() bool { return slices.Contains(d.Senders, anySender) }
+
+const anySender = "*"
+
+// Decide applies the relay's access rules to a user whose namespace has these labels. The
+// user's own allowedSenders only narrow what the rules grant.
+func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[string]string) Decision {
+	granted, matched := grants(relay, user.Namespace, namespace)
+	if !matched {
+		return notLetIn(relay, user.Namespace)
+	}
+	for _, sender := range granted {
+		if !valid(sender) {
+			return Decision{Reason: "InvalidSender", Message: fmt.Sprintf(
+				"the access rules of MailRelay %s/%s grant the sender %q, which is neither an address, a domain nor \"*\": correct it there", relay.Namespace, relay.Name, sender)}
+		}
+	}
+	senders, refused := narrow(granted, user.Spec.AllowedSenders)
+	if refused != nil {
+		return *refused
+	}
+	slices.Sort(senders)
+	return Decision{Senders: slices.Compact(senders)}
+}
+
+// grants are the senders of all rules about the namespace, and whether there is such a rule.
+func grants(relay *v1alpha1.MailRelay, userNamespace string, namespace map[string]string) (senders []string, matched bool) {
+	if relay.Spec.Access == nil {
+		return defaultSenders(relay), userNamespace == relay.Namespace
+	}
+	for i := range relay.Spec.Access.Rules {
+		rule := &relay.Spec.Access.Rules[i]
+		if !about(rule, relay.Namespace, userNamespace, namespace) {
+			continue
+		}
+		matched = true
+		if len(rule.Senders) > 0 {
+			senders = append(senders, lowerDomains(rule.Senders)...)
+		} else {
+			senders = append(senders, defaultSenders(relay)...)
+		}
+	}
+	return senders, matched
+}
+
+func defaultSenders(relay *v1alpha1.MailRelay) []string {
+	if len(relay.Spec.Message.SenderDomains) == 0 {
+		return []string{anySender}
+	}
+	return lowerDomains(relay.Spec.Message.SenderDomains)
+}
+
+func about(rule *v1alpha1.AccessRule, relayNamespace, userNamespace string, namespace map[string]string) bool {
+	if rule.Namespaces == nil {
+		return userNamespace == relayNamespace
+	}
+	if slices.Contains(rule.Namespaces.Names, userNamespace) {
+		return true
+	}
+	if rule.Namespaces.Selector == nil {
+		return false
+	}
+	// A selector that cannot be read chooses nothing: access is never granted by mistake.
+	selector, err := metav1.LabelSelectorAsSelector(rule.Namespaces.Selector)
+	return err == nil && selector.Matches(labels.Set(namespace))
+}
+
+func notLetIn(relay *v1alpha1.MailRelay, userNamespace string) Decision {
+	return Decision{Reason: "NotLetIn", Message: fmt.Sprintf(
+		"MailRelay %s/%s lets in no RelayUser of namespace %s: add a rule with namespaces.names: [%s] to its spec.access.rules",
+		relay.Namespace, relay.Name, userNamespace, userNamespace)}
+}
+
+// narrow keeps of what is granted what the user wants; nothing wanted means all.
+func narrow(granted, wanted []string) ([]string, *Decision) {
+	if len(wanted) == 0 || slices.Contains(wanted, anySender) {
+		return granted, nil
+	}
+	var senders []string
+	for _, w := range lowerDomains(wanted) {
+		if !valid(w) {
+			return nil, &Decision{Reason: "InvalidSender", Message: fmt.Sprintf(
+				"spec.allowedSenders has %q, which is neither an address, a domain nor \"*\": write one such as app@example.com or example.com", w)}
+		}
+		senders = append(senders, overlap(granted, w)...)
+	}
+	if len(senders) == 0 {
+		return nil, &Decision{Reason: "NoSender", Message: fmt.Sprintf(
+			"spec.allowedSenders names only %s, but the relay's access rules grant %s: change spec.allowedSenders, or ask for a rule that grants it",
+			strings.Join(wanted, ", "), strings.Join(granted, ", "))}
+	}
+	return senders, nil
+}
+
+// overlap is what a wanted address or domain and the granted senders have in common.
+func overlap(granted []string, wanted string) []string {
+	domain := wanted[strings.LastIndexByte(wanted, '@')+1:]
+	var common []string
+	for _, g := range granted {
+		switch {
+		case g == anySender, g == wanted, g == domain:
+			return []string{wanted}
+		case domain == wanted && strings.HasSuffix(g, "@"+domain):
+			common = append(common, g)
+		}
+	}
+	return common
+}

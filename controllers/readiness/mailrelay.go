@@ -1,0 +1,50 @@
+package readiness
+
+import (
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// MailRelay decides all conditions of a MailRelay.
+func MailRelay(facts *Facts) []metav1.Condition {
+	generation := facts.Relay.Generation
+	var conditions []metav1.Condition
+	for _, c := range []condition[*Facts]{
+		certificateReady, workloadAvailable, upstreamReady, queueHealthy, networkRestricted, sendersRestricted,
+	} {
+		conditions = append(conditions, c.evaluate(facts, generation))
+	}
+	return append(conditions,
+		ready(facts, conditions),
+		reconciling.abnormal(facts, generation),
+		stalled.abnormal(facts, generation))
+}
+
+// ready sums up: what stands above all conditions first, then the first condition that mail
+// depends on and that does not hold.
+func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
+	summary := condition[*Facts]{
+		name: v1alpha1.ConditionReady,
+		predicates: []predicate[*Facts]{
+			isNotBeingDeleted, // The deletion is the news, whatever else is true
+			namesAreFree,      // No foreign object is in the way of a child
+			specIsValid,       // The relay can read the configuration made of spec
+		},
+		holds: always[*Facts]("Serving", "apps can submit mail and it is delivered"),
+	}
+	for _, name := range []string{
+		v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable,
+		v1alpha1.ConditionUpstreamReady, v1alpha1.ConditionQueueHealthy,
+	} {
+		c := meta.FindStatusCondition(conditions, name)
+		summary.predicates = append(summary.predicates, func(*Facts) *finding {
+			if c.Status == metav1.ConditionTrue {
+				return nil
+			}
+			return &finding{reason: c.Reason, message: c.Message, unknown: c.Status == metav1.ConditionUnknown}
+		})
+	}
+	return summary.evaluate(facts, facts.Relay.Generation)
+}

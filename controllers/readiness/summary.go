@@ -1,0 +1,94 @@
+package readiness
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+// reconciling is true while the operator works towards spec.
+var reconciling = condition[*Facts]{
+	name: v1alpha1.ConditionReconciling,
+	predicates: []predicate[*Facts]{
+		isNotBeingDeleted,        // Draining and removing take their time
+		allPodsAreReady,          // Pods are on their way
+		allPodsLoadedWhatIsThere, // A change has not reached every pod yet
+	},
+	holds: always[*Facts]("UpToDate", "the relay is what spec asks for"),
+}
+
+// stalled is true when only a change by a person helps.
+var stalled = condition[*Facts]{
+	name: v1alpha1.ConditionStalled,
+	predicates: []predicate[*Facts]{
+		namesAreFree,
+		specIsValid,
+		scaleIsReachable,     // Fewer replicas would leave mail behind on a volume
+		queueSizeIsReachable, // A StatefulSet's volumes keep their size
+		isNotPaused,
+	},
+	holds: always[*Facts]("NotStalled", "nothing waits for a person"),
+}
+
+func isNotBeingDeleted(f *Facts) *finding {
+	d := f.Deletion
+	switch {
+	case d == nil:
+		return nil
+	case d.NamespaceEnds:
+		return &finding{reason: "NamespaceEnds", message: fmt.Sprintf(
+			"the namespace is being deleted and takes the volumes with it: %d queued messages are delivered only as long as the pods still run", d.Queued)}
+	case d.Removing:
+		return &finding{reason: "Removing", message: "the queue is empty; the relay is being removed"}
+	case len(d.Silent) > 0:
+		return &finding{reason: "QueueUnknown", message: fmt.Sprintf(
+			"deletion waits until the queue on %s is known to be empty: get the pods of these volumes to run, or annotate the MailRelay with %s=true to lose what is queued",
+			strings.Join(d.Silent, ", "), resources.DiscardQueueAnnotation)}
+	default:
+		return &finding{reason: "QueueNotEmpty", message: fmt.Sprintf(
+			"deletion waits until %d queued messages are delivered or bounced: see that the upstream takes them, or annotate the MailRelay with %s=true to lose them",
+			d.Queued, resources.DiscardQueueAnnotation)}
+	}
+}
+
+func isNotPaused(f *Facts) *finding {
+	if !f.Relay.Spec.Paused {
+		return nil
+	}
+	return &finding{reason: "Paused", message: "nothing is changed while spec.paused is true: set it to false to go on"}
+}
+
+func namesAreFree(f *Facts) *finding {
+	if len(f.NotOurs) == 0 {
+		return nil
+	}
+	return &finding{reason: "NameTaken", message: strings.Join(f.NotOurs, "; ")}
+}
+
+func specIsValid(f *Facts) *finding {
+	if f.Invalid == "" {
+		return nil
+	}
+	return &finding{reason: "InvalidSpec", message: f.Invalid}
+}
+
+func scaleIsReachable(f *Facts) *finding {
+	wanted := resources.Replicas(f.Relay)
+	if !f.WorkloadExists || f.Deletion != nil || f.Replicas <= wanted {
+		return nil
+	}
+	return &finding{reason: "ScaleDownRefused", message: fmt.Sprintf(
+		"spec.replicas is %d, but the relay keeps its %d pods, since each holds a part of the queue on its volume: set spec.replicas to %d",
+		wanted, f.Replicas, f.Replicas)}
+}
+
+func queueSizeIsReachable(f *Facts) *finding {
+	if f.QueueSize == "" {
+		return nil
+	}
+	size := resources.QueueSize(f.Relay)
+	return &finding{reason: "QueueSizeKept", message: fmt.Sprintf(
+		"spec.queue.size is %s, but the volumes were made with %s and keep that: enlarge the PersistentVolumeClaims by hand, or make a new MailRelay", size.String(), f.QueueSize)}
+}

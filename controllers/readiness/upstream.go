@@ -1,0 +1,110 @@
+package readiness
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// upstreamReady is true when what the relay needs to reach its upstream is there and the last
+// use of it worked.
+var upstreamReady = condition[*Facts]{
+	name: v1alpha1.ConditionUpstreamReady,
+	predicates: []predicate[*Facts]{
+		upstreamSecretsExist,    // The references lead somewhere
+		upstreamSecretsHaveKeys, // with the keys that the relay reads
+		upstreamTakesOurLogin,   // A login that fails names the Secret to mend
+		upstreamIsReachable,
+	},
+	holds: func(f *Facts) finding {
+		first := f.Relay.Spec.Upstreams[0].Name
+		if len(f.Relay.Spec.Upstreams) > 1 {
+			return finding{reason: "OnlyFirstUpstreamUsed", message: fmt.Sprintf(
+				"all mail goes to upstream %s: the others are configured, but not used by this version", first)}
+		}
+		return finding{reason: "Configured", message: fmt.Sprintf("mail goes to upstream %s", first)}
+	},
+}
+
+func upstreamSecretsExist(f *Facts) *finding {
+	for _, p := range f.Upstreams {
+		if len(p.MissingKeys) == 0 && p.Invalid == "" {
+			return &finding{reason: "UpstreamSecretMissing", message: fmt.Sprintf(
+				"upstream %s refers to Secret %s, which does not exist: create it in namespace %s, or change the reference; the relay goes on by itself",
+				p.Upstream, p.Secret, f.Relay.Namespace)}
+		}
+	}
+	return nil
+}
+
+func upstreamSecretsHaveKeys(f *Facts) *finding {
+	for _, p := range f.Upstreams {
+		if p.Invalid != "" {
+			return &finding{reason: "UpstreamSecretInvalid", message: fmt.Sprintf("Secret %s of upstream %s: %s", p.Secret, p.Upstream, p.Invalid)}
+		}
+		if len(p.MissingKeys) > 0 {
+			return &finding{reason: "UpstreamSecretIncomplete", message: fmt.Sprintf(
+				"Secret %s of upstream %s has no %s: add it", p.Secret, p.Upstream, strings.Join(p.MissingKeys, " and no "))}
+		}
+	}
+	return nil
+}
+
+const (
+	classAuthentication = "authentication"
+	classThrottle       = "throttle"
+)
+
+func upstreamTakesOurLogin(f *Facts) *finding {
+	upstream := &f.Relay.Spec.Upstreams[0]
+	report := newestFailure(f, upstream.Name)
+	if report == nil || report.LastErrorClass != classAuthentication {
+		return nil
+	}
+	if upstream.Auth == nil {
+		return &finding{reason: "UpstreamWantsLogin", message: fmt.Sprintf(
+			"upstream %s does not take mail without a login (%s): set auth.secretRef", upstream.Name, report.LastError)}
+	}
+	return &finding{reason: "UpstreamLoginRefused", message: fmt.Sprintf(
+		"upstream %s refuses the login (%s): mend username and password in Secret %s", upstream.Name, report.LastError, upstream.Auth.SecretRef.Name)}
+}
+
+func upstreamIsReachable(f *Facts) *finding {
+	upstream := &f.Relay.Spec.Upstreams[0]
+	report := newestFailure(f, upstream.Name)
+	if report == nil || report.LastErrorClass == classThrottle {
+		return nil
+	}
+	return &finding{reason: "UpstreamUnreachable", message: fmt.Sprintf(
+		"upstream %s (%s:%d, tls %s) cannot be used: %s. Mail is kept and tried again", upstream.Name, upstream.Host, upstream.Port, upstream.TLS, report.LastError)}
+}
+
+// newestFailure is the newest report of any pod about an upstream when it tells of a failure.
+func newestFailure(f *Facts, upstream string) *config.UpstreamReport {
+	var newest *config.UpstreamReport
+	for _, p := range f.Pods {
+		if p.Report == nil {
+			continue
+		}
+		for i := range p.Report.Upstreams {
+			r := &p.Report.Upstreams[i]
+			if r.Name == upstream && (newest == nil || lastUse(r).After(lastUse(newest))) {
+				newest = r
+			}
+		}
+	}
+	if newest == nil || newest.LastError == "" {
+		return nil
+	}
+	return newest
+}
+
+func lastUse(r *config.UpstreamReport) time.Time {
+	if r.LastErrorTime.After(r.LastSuccess) {
+		return r.LastErrorTime
+	}
+	return r.LastSuccess
+}

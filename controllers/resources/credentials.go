@@ -1,0 +1,43 @@
+package resources
+
+import (
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// CredentialsSecret is all that an app needs to submit mail, in the keys of the Service
+// Binding Specification. The URI carries no credentials: URIs end up in logs.
+func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, password, ca []byte) *corev1ac.SecretApplyConfiguration {
+	host := Host(relay)
+	data := map[string][]byte{
+		"type":         []byte("smtp"),
+		"provider":     []byte("mailrelay"),
+		"host":         []byte(host),
+		UsernameKey:    []byte(Username(user)),
+		PasswordKey:    password,
+		"certificates": ca,
+	}
+	if SubmissionEnabled(relay) {
+		setPort(data, "submission", host, "starttls", SubmissionPort)
+		data["submission-port"] = data["port"]
+	}
+	// RFC 8314 §3.3 prefers implicit TLS, so it wins where both are on.
+	if SubmissionsEnabled(relay) {
+		setPort(data, "smtps", host, "implicit", SubmissionsPort)
+	}
+	return corev1ac.Secret(CredentialsName(user), user.Namespace).
+		WithLabels(map[string]string{nameLabel: appName, ManagedByLabel: ManagedBy, UserLabel: user.Name}).
+		WithType(corev1.SecretType(v1alpha1.SecretTypeSMTP)).
+		WithData(data)
+}
+
+func setPort(data map[string][]byte, scheme, host, tls string, port int32) {
+	data["uri"] = fmt.Appendf(nil, "%s://%s:%d", scheme, host, port)
+	data["port"] = strconv.AppendInt(nil, int64(port), 10)
+	data["tls"] = []byte(tls)
+}

@@ -1,0 +1,50 @@
+package resources
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// The API server fills in the default of a field only when the struct around it was
+// written, so each reader here knows the default too.
+
+// Replicas is the number of pods that a relay asks for.
+func Replicas(relay *v1alpha1.MailRelay) int32 { return ptr.Deref(relay.Spec.Replicas, 1) }
+
+// SubmissionsEnabled reports whether port 465 is open.
+func SubmissionsEnabled(relay *v1alpha1.MailRelay) bool {
+	return ptr.Deref(relay.Spec.Listeners.Submissions.Enabled, true)
+}
+
+// SubmissionEnabled reports whether port 587 is open.
+func SubmissionEnabled(relay *v1alpha1.MailRelay) bool {
+	return ptr.Deref(relay.Spec.Listeners.Submission.Enabled, true)
+}
+
+// NetworkPolicyEnabled reports whether the relay gets a NetworkPolicy.
+func NetworkPolicyEnabled(relay *v1alpha1.MailRelay) bool {
+	return ptr.Deref(relay.Spec.NetworkPolicy.Enabled, true)
+}
+
+// DefaultUserEnabled reports whether the relay gets the RelayUser "<relay>-default".
+func DefaultUserEnabled(relay *v1alpha1.MailRelay) bool {
+	return relay.Spec.DefaultUser == nil || ptr.Deref(relay.Spec.DefaultUser.Enabled, true)
+}
+
+// QueueSize is the size of a pod's volume.
+func QueueSize(relay *v1alpha1.MailRelay) resource.Quantity {
+	if relay.Spec.Queue.Size != nil {
+		return *relay.Spec.Queue.Size
+	}
+	return resource.MustParse("1Gi")
+}
+
+// UpstreamTLS is how the connection to an upstream is encrypted.
+func UpstreamTLS(upstream *v1alpha1.Upstream) v1alpha1.UpstreamTLSMode {
+	if upstream.TLS == "" {
+		return v1alpha1.UpstreamTLSImplicit
+	}
+	return upstream.TLS
+}

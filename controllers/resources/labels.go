@@ -1,0 +1,53 @@
+package resources
+
+import "github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+
+// Labels of everything that the operator writes.
+const (
+	// ManagedByLabel with the value ManagedBy marks what the operator writes; its caches
+	// hold nothing else of most kinds.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of ManagedByLabel.
+	ManagedBy = "mailrelay-operator"
+	// RelayLabel names the MailRelay, in the same namespace, that an object belongs to.
+	RelayLabel = "mailrelay.dev/relay"
+	// UserLabel names the RelayUser, in the same namespace, that a Secret belongs to.
+	UserLabel = "mailrelay.dev/user"
+	// CertificateLabel marks the Secrets that cert-manager writes for a relay. cert-manager
+	// does not own them, so the operator deletes them with the relay.
+	CertificateLabel = "mailrelay.dev/certificate"
+
+	nameLabel = "app.kubernetes.io/name"
+	appName   = "mailrelay"
+)
+
+// Annotations that people set on a MailRelay and the operator on pods.
+const (
+	// DiscardQueueAnnotation with the value "true" on a MailRelay lets its deletion go on
+	// although mail is queued. The mail is lost.
+	DiscardQueueAnnotation = "mailrelay.dev/discard-queue"
+	// NudgeAnnotation on a pod changes when a mounted Secret has changed, which makes the
+	// kubelet refresh the volumes at once.
+	NudgeAnnotation = "mailrelay.dev/configuration"
+)
+
+// Labels of every child of a relay.
+func Labels(relay *v1alpha1.MailRelay) map[string]string {
+	return map[string]string{
+		nameLabel:      appName,
+		ManagedByLabel: ManagedBy,
+		RelayLabel:     relay.Name,
+	}
+}
+
+// PodSelector chooses the pods of a relay. It can never change: a StatefulSet's selector is
+// immutable.
+func PodSelector(relay *v1alpha1.MailRelay) map[string]string {
+	return map[string]string{nameLabel: appName, RelayLabel: relay.Name}
+}
+
+func certificateLabels(relay *v1alpha1.MailRelay) map[string]string {
+	labels := Labels(relay)
+	labels[CertificateLabel] = "true"
+	return labels
+}

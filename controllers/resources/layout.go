@@ -1,0 +1,40 @@
+package resources
+
+import "fmt"
+
+// Where the relay container finds what is mounted. Whole directories, so that the kubelet
+// refreshes them; a subPath is never refreshed.
+const (
+	ConfigDir    = "/etc/mailrelay/config"
+	TLSDir       = "/etc/mailrelay/tls"
+	ExternalDir  = "/etc/mailrelay/external-tls"
+	UpstreamsDir = "/etc/mailrelay/upstreams"
+	SpoolDir     = "/var/spool/mailrelay"
+)
+
+// UsersDir is where one shard of the users is mounted.
+func UsersDir(shard int) string { return fmt.Sprintf("/etc/mailrelay/users/%02d", shard) }
+
+// Keys of the Secrets.
+const (
+	ConfigKey     = "relay.yaml"
+	OperatorCAKey = "operator-ca.crt"
+	UsersKey      = "users.yaml"
+	CAKey         = "ca.crt"
+	UsernameKey   = "username"
+	PasswordKey   = "password"
+)
+
+// UpstreamKey is the key, and file name, of what an upstream needs: its user name, password
+// or CA.
+func UpstreamKey(upstream, key string) string { return upstream + "." + key }
+
+// Ports of the relay container. Mail uses the real ports: a Service, a NetworkPolicy and a
+// packet dump then all show the same number.
+const (
+	SubmissionsPort int32 = 465
+	SubmissionPort  int32 = 587
+	ProbesPort      int32 = 8080
+	MetricsPort     int32 = 9090
+	StatusPort      int32 = 8443
+)

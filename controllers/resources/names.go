@@ -1,0 +1,66 @@
+package resources
+
+import (
+	"fmt"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// UserShards is the number of Secrets that the users of a relay are spread over, so that a
+// change of one user rewrites a small Secret and none reaches the limit of 1 MiB.
+const UserShards = 16
+
+// configVersion is the format version of relay.yaml. It is part of the Secret's name, so that
+// an operator of a newer format does not break the pods of an older one.
+const configVersion = 1
+
+// ConfigName is the name of the Secret with relay.yaml.
+func ConfigName(relay *v1alpha1.MailRelay) string {
+	return fmt.Sprintf("%s-config-v%d", relay.Name, configVersion)
+}
+
+// UpstreamsName is the name of the Secret with the credentials and CAs of the upstreams.
+func UpstreamsName(relay *v1alpha1.MailRelay) string { return relay.Name + "-upstreams" }
+
+// UsersName is the name of the Secret with one shard of the users.
+func UsersName(relay *v1alpha1.MailRelay, shard int) string {
+	return fmt.Sprintf("%s-users-%02d", relay.Name, shard)
+}
+
+// CAName is the name of the relay's internal CA: of its Certificate, Secret and Issuer.
+func CAName(relay *v1alpha1.MailRelay) string { return relay.Name + "-ca" }
+
+// SelfSignedName is the name of the Issuer that signs the internal CA.
+func SelfSignedName(relay *v1alpha1.MailRelay) string { return relay.Name + "-selfsigned" }
+
+// TLSName is the name of the Certificate and Secret for the in-cluster names.
+func TLSName(relay *v1alpha1.MailRelay) string { return relay.Name + "-tls" }
+
+// ExternalName is the name of the Certificate for external names.
+func ExternalName(relay *v1alpha1.MailRelay) string { return relay.Name + "-external" }
+
+// ExternalTLSName is the name of the Secret with the certificate for external names.
+func ExternalTLSName(relay *v1alpha1.MailRelay) string { return relay.Name + "-external-tls" }
+
+// PodsServiceName is the name of the headless Service.
+func PodsServiceName(relay *v1alpha1.MailRelay) string { return relay.Name + "-pods" }
+
+// DefaultUserName is the name of the RelayUser that comes with a relay.
+func DefaultUserName(relay *v1alpha1.MailRelay) string { return relay.Name + "-default" }
+
+// Host is the name that apps in the cluster connect to. It resolves without knowledge of the
+// cluster's domain.
+func Host(relay *v1alpha1.MailRelay) string {
+	return relay.Name + "." + relay.Namespace + ".svc"
+}
+
+// CredentialsName is the name of the Secret that a user's credentials are written to.
+func CredentialsName(user *v1alpha1.RelayUser) string {
+	if user.Spec.SecretName != "" {
+		return user.Spec.SecretName
+	}
+	return user.Name
+}
+
+// Username is the SASL user name of a RelayUser.
+func Username(user *v1alpha1.RelayUser) string { return user.Name + "." + user.Namespace }

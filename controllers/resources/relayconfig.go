@@ -1,0 +1,127 @@
+package resources
+
+import (
+	"fmt"
+	"path"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// RelayConfig is relay.yaml as spec asks for it. What spec leaves out is left to the relay's
+// own defaults. It is the same for every pod of the relay.
+func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config {
+	return &config.Config{
+		Version:  config.Version,
+		Hostname: Host(relay) + "." + clusterDomain,
+		Listeners: config.Listeners{
+			Submissions: config.Listener{Disabled: !SubmissionsEnabled(relay)},
+			Submission:  config.Listener{Disabled: !SubmissionEnabled(relay)},
+		},
+		TLS:       tlsConfig(relay.Spec.TLS),
+		Upstreams: upstreamConfigs(relay.Spec.Upstreams),
+		Users:     config.Users{Files: userFiles()},
+		Queue: config.Queue{
+			Directory:    SpoolDir,
+			Lifetime:     duration(relay.Spec.Queue.Lifetime),
+			RetryInitial: duration(relay.Spec.Queue.Retry.Initial),
+			RetryMax:     duration(relay.Spec.Queue.Retry.Max),
+			Postmaster:   relay.Spec.Queue.Postmaster,
+		},
+		Message: config.Message{
+			MaxSize:       bytes(relay.Spec.Message.MaxSize),
+			MaxRecipients: int(ptr.Deref(relay.Spec.Message.MaxRecipients, 0)),
+		},
+		Logging: config.Logging{
+			Level:      relay.Spec.Logging.Level,
+			Recipients: relay.Spec.Logging.Recipients,
+		},
+		Admin: config.Admin{
+			Probes:             address(ProbesPort),
+			Metrics:            address(MetricsPort),
+			Status:             address(StatusPort),
+			StatusClientCAFile: path.Join(ConfigDir, OperatorCAKey),
+		},
+	}
+}
+
+// tlsConfig always names the external files: the relay passes over files that are missing,
+// so a certificate for external names can come and go.
+func tlsConfig(tls *v1alpha1.RelayTLS) config.TLS {
+	out := config.TLS{Internal: keyPair(TLSDir), External: keyPair(ExternalDir)}
+	if tls != nil {
+		out.MinVersion = tls.MinVersion
+	}
+	return out
+}
+
+func keyPair(directory string) config.KeyPair {
+	return config.KeyPair{
+		CertFile: path.Join(directory, corev1.TLSCertKey),
+		KeyFile:  path.Join(directory, corev1.TLSPrivateKeyKey),
+	}
+}
+
+func upstreamConfigs(upstreams []v1alpha1.Upstream) []config.Upstream {
+	out := make([]config.Upstream, 0, len(upstreams))
+	for i := range upstreams {
+		out = append(out, upstreamConfig(&upstreams[i]))
+	}
+	return out
+}
+
+func upstreamConfig(upstream *v1alpha1.Upstream) config.Upstream {
+	out := config.Upstream{
+		Name:                     upstream.Name,
+		Host:                     upstream.Host,
+		Port:                     int(upstream.Port),
+		TLS:                      config.TLSMode(UpstreamTLS(upstream)),
+		PlaintextAcknowledgement: upstream.PlaintextAcknowledgement,
+		Limits: config.UpstreamLimits{
+			Connections:           int(ptr.Deref(upstream.Limits.Connections, 0)),
+			MessagesPerConnection: int(ptr.Deref(upstream.Limits.MessagesPerConnection, 0)),
+			RecipientsPerMessage:  int(ptr.Deref(upstream.Limits.RecipientsPerMessage, 0)),
+		},
+	}
+	if upstream.Auth != nil {
+		out.Auth = config.Auth{
+			Mechanism:    upstream.Auth.Mechanism,
+			UsernameFile: path.Join(UpstreamsDir, UpstreamKey(upstream.Name, UsernameKey)),
+			PasswordFile: path.Join(UpstreamsDir, UpstreamKey(upstream.Name, PasswordKey)),
+		}
+	}
+	if upstream.CASecretRef != nil {
+		out.CAFile = path.Join(UpstreamsDir, UpstreamKey(upstream.Name, CAKey))
+	}
+	return out
+}
+
+func userFiles() []string {
+	files := make([]string, UserShards)
+	for shard := range files {
+		files[shard] = path.Join(UsersDir(shard), UsersKey)
+	}
+	return files
+}
+
+func address(port int32) string { return fmt.Sprintf(":%d", port) }
+
+func duration(d *metav1.Duration) time.Duration {
+	if d == nil {
+		return 0
+	}
+	return d.Duration
+}
+
+func bytes(q *resource.Quantity) int64 {
+	if q == nil {
+		return 0
+	}
+	return q.Value()
+}

@@ -1,0 +1,43 @@
+package resources
+
+import (
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// ConfigSecret holds relay.yaml and the CA whose clients may read the relay's status.
+func ConfigSecret(relay *v1alpha1.MailRelay, relayYAML, operatorCA []byte) *corev1ac.SecretApplyConfiguration {
+	return mounted(relay, ConfigName(relay), map[string][]byte{
+		ConfigKey:     relayYAML,
+		OperatorCAKey: operatorCA,
+	})
+}
+
+// UpstreamsSecret holds what the references of the upstreams name, by UpstreamKey.
+func UpstreamsSecret(relay *v1alpha1.MailRelay, data map[string][]byte) *corev1ac.SecretApplyConfiguration {
+	return mounted(relay, UpstreamsName(relay), data)
+}
+
+// UsersSecret holds one shard of the users.
+func UsersSecret(relay *v1alpha1.MailRelay, shard int, users []byte) *corev1ac.SecretApplyConfiguration {
+	return mounted(relay, UsersName(relay, shard), map[string][]byte{UsersKey: users})
+}
+
+// ExternalTLSSecret holds a copy of the certificate that tls.secretRef names.
+func ExternalTLSSecret(relay *v1alpha1.MailRelay, certificate, key []byte) *corev1ac.SecretApplyConfiguration {
+	return mounted(relay, ExternalTLSName(relay), map[string][]byte{
+		corev1.TLSCertKey:       certificate,
+		corev1.TLSPrivateKeyKey: key,
+	})
+}
+
+func mounted(relay *v1alpha1.MailRelay, name string, data map[string][]byte) *corev1ac.SecretApplyConfiguration {
+	return corev1ac.Secret(name, relay.Namespace).
+		WithLabels(Labels(relay)).
+		WithType(corev1.SecretTypeOpaque).
+		WithData(maps.Clone(data))
+}
