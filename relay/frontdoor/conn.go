@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// maxSessionLine is the longest command line over TLS: an AUTH response of 12,288 octets
+// (RFC 4954 §4) and the command around it.
+const maxSessionLine = 12288 + maxCommand
+
 // Conn is an encrypted connection. It is not a *tls.Conn, so that go-smtp leaves its
 // handshake and its deadlines alone.
 type Conn struct {
@@ -19,6 +23,7 @@ type Conn struct {
 	leave   func()
 	started time.Time
 
+	line    int    // bytes of the line that is being read
 	pending []byte // read from the client and not yet handed on
 	readErr error  // sticky: after an error nothing more is read
 	partial []byte // reply lines that wait for the last one
@@ -40,11 +45,19 @@ func newConn(d *Door, encrypted *tls.Conn, service Service, leave func()) *Conn 
 }
 
 // Service is the port that the client came in by.
-func (c *Conn) Service() Service { return c.service }
+func (c *Conn) Service() string { return string(c.service) }
 
 // Read hands on what the client sent, a line at the most: go-smtp must not have commands
 // in its buffer that follow a QUIT.
 func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.readLine(p)
+	if n == 0 {
+		return 0, err
+	}
+	return c.measure(p[:n])
+}
+
+func (c *Conn) readLine(p []byte) (int, error) {
 	if len(c.pending) > 0 {
 		return c.readPending(p)
 	}
@@ -53,10 +66,23 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.pending = append([]byte(nil), p[end+1:n]...)
 		n = end + 1
 	}
-	if n > 0 {
-		return n, nil
+	return n, err
+}
+
+// measure ends the session at a command line that is too long. Lines of a message may
+// have any length: the session bounds its size.
+func (c *Conn) measure(part []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.line += len(part)
+	if c.line > maxSessionLine && c.phase != content {
+		c.endLocked("500 5.5.2 Line too long")
+		return 0, io.EOF
 	}
-	return 0, err
+	if part[len(part)-1] == '\n' {
+		c.line = 0
+	}
+	return len(part), nil
 }
 
 func (c *Conn) readPending(p []byte) (int, error) {

@@ -96,7 +96,7 @@ func newHouse(t *testing.T, change func(*Options)) *house {
 	server := smtp.NewServer(h.backend)
 	server.Domain = "behind.test"
 	server.AllowInsecureAuth = true
-	server.MaxLineLength = 4096
+	server.MaxLineLength = 0
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

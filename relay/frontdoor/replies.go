@@ -32,7 +32,6 @@ var replyTable = []replyRow{
 	{"500 5.5.2 Syntax errors, ", " command unrecognized", "500 5.5.1 Command not recognised"},
 	{"501 5.5.2 Bad command", "", "500 5.5.2 Command not recognised"},
 	{"500 5.5.1 Too many errors. Quiting now", "", "421 4.7.0 Too many errors"},
-	{"500 5.4.0 Too long line, closing connection", "", "500 5.5.2 Line too long"},
 	{"421 4.0.0 Internal server error", "", "421 4.3.0 Internal error, try again"},
 	{"250 2.0.0 Roger, accepting mail from ", "", "250 2.1.0 Ok"},
 	{"250 2.0.0 I'll make sure ", " gets this", "250 2.1.5 Ok"},

@@ -33,7 +33,7 @@ func TestRepliesOfGoSMTPArePutRight(t *testing.T) {
 		{"EHLO x|NOOP", "250 2.0.0 Ok"},
 		{"EHLO x|VRFY a", "252 2.5.0 Send the message and see"},
 		{"EHLO x|FROB now", "500 5.5.1 Command not recognised"},
-		{"EHLO x|" + "NOOP " + strings.Repeat("x", 9000), "500 5.5.2 Line too long"},
+		{"EHLO x|NOOP " + strings.Repeat("x", 13000), "500 5.5.2 Line too long"},
 		{"EHLO x|FOO|FOO|FOO|FOO", "421 4.7.0 Too many errors"},
 	}
 	h := newHouse(t, nil)
