@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-BIN := $(CURDIR)/bin
+BIN := bin
 DIST := $(CURDIR)/dist
 TOOLS := controller-gen crd-ref-docs golangci-lint helm kubeconform
 CLUSTER := go -C hack/cluster run .
@@ -34,7 +34,7 @@ helm := helm.sh/helm/v4/cmd/helm
 kubeconform := github.com/yannh/kubeconform/cmd/kubeconform
 
 $(TOOLS:%=$(BIN)/%): $(BIN)/%: hack/tools/go.mod
-	go -C hack/tools build -o $@ $($*)
+	go -C hack/tools build -o $(CURDIR)/$@ $($*)
 	@touch $@
 
 ##@ Generate and check
