@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+func newCheckCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check relay.yaml and all files that it points at",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			snapshot, err := config.Load(path)
+			if err == nil {
+				err = errors.Join(snapshot.Errors...)
+			}
+			if err != nil {
+				return err
+			}
+			return summarise(cmd.OutOrStdout(), snapshot)
+		},
+	}
+	addConfigFlag(cmd, &path)
+	return cmd
+}
+
+// summarise says what a relay would do with the configuration.
+func summarise(w io.Writer, s *config.Snapshot) error {
+	c := s.Config
+	lines := []string{"ok: " + c.Hostname}
+	lines = append(lines, listener("submissions (implicit TLS)", c.Listeners.Submissions))
+	lines = append(lines, listener("submission (STARTTLS)", c.Listeners.Submission))
+	for _, certificate := range s.Certificates() {
+		lines = append(lines, fmt.Sprintf("certificate: %s, until %s", certificate.Name, certificate.NotAfter.UTC().Format(time.DateOnly)))
+	}
+	for _, u := range s.Upstreams {
+		login := "no login"
+		if u.Username != "" {
+			login = "login from " + u.Auth.UsernameFile
+		}
+		lines = append(lines, fmt.Sprintf("upstream: %s, %s:%d, tls %s, %s", u.Name, u.Host, u.Port, u.TLS, login))
+	}
+	for _, path := range c.Users.Files {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			lines = append(lines, fmt.Sprintf("user file: %s does not exist, so it holds no users", path))
+		}
+	}
+	lines = append(lines, fmt.Sprintf("users: %d", len(s.Users)), "spool: "+filepath.Clean(c.Queue.Directory))
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func listener(name string, l config.Listener) string {
+	if l.Disabled {
+		return "listener: " + name + ", disabled"
+	}
+	return "listener: " + name + ", " + l.Address
+}

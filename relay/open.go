@@ -1,0 +1,146 @@
+package relay
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/admin"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/delivery"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/frontdoor"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/submission"
+)
+
+// open makes all parts. Nothing runs yet, but the ports are taken. What was opened before
+// an error is closed again.
+func open(o Options, snapshot *config.Snapshot) (*parts, error) {
+	p := &parts{log: o.Logger, level: o.Level}
+	p.current.Store(snapshot)
+	registry := admin.NewRegistry(o.Version)
+	registry.MustRegister(admin.NewConfigCollector(p.current.Load))
+	for _, step := range []func(*config.Config, *prometheus.Registry) error{
+		p.openSpool, p.openDoor, p.openServer, p.openAdmin,
+	} {
+		if err := step(snapshot.Config, registry); err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+	}
+	p.apply(snapshot)
+	return p, nil
+}
+
+// openSpool opens the spool and the scheduler that empties it.
+func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error {
+	store, err := spool.Open(spool.Options{
+		Directory: c.Queue.Directory,
+		LowSpace:  c.Queue.LowSpace,
+		Logger:    p.log,
+		// No draft is committed before there is a scheduler.
+		OnCommit: func(e *spool.Envelope) { p.scheduler.Enqueue(e) },
+	})
+	if err != nil {
+		return fmt.Errorf("open the spool: %w", err)
+	}
+	p.store = store
+	p.scheduler = delivery.New(delivery.Options{
+		Spool:       store,
+		Snapshot:    p.current.Load(),
+		StopTimeout: deliveryTimeout,
+		Logger:      p.log,
+		Registerer:  registry,
+	})
+	return nil
+}
+
+// openDoor takes the two ports for mail.
+func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error {
+	options := frontdoor.Options{
+		Hostname:   c.Hostname,
+		MinVersion: tlsVersion(c.TLS.MinVersion),
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return chooseCertificate(p.current.Load(), hello), nil
+		},
+		Limits: frontdoor.Limits{
+			Connections: c.Listeners.MaxConnections,
+			PerAddress:  c.Listeners.MaxConnectionsPerAddress,
+		},
+		Timeouts:   frontdoor.Timeouts{Silence: c.Listeners.Silence},
+		Logger:     p.log,
+		Registerer: registry,
+	}
+	var err error
+	if options.Submissions, err = listen("submissions", c.Listeners.Submissions); err != nil {
+		return err
+	}
+	if options.Submission, err = listen("submission", c.Listeners.Submission); err != nil {
+		return errors.Join(err, closeListener(options.Submissions))
+	}
+	if p.door, err = frontdoor.New(options); err != nil {
+		return errors.Join(fmt.Errorf("open the ports: %w", err),
+			closeListener(options.Submissions), closeListener(options.Submission))
+	}
+	p.addresses.Submissions = address(options.Submissions)
+	p.addresses.Submission = address(options.Submission)
+	return nil
+}
+
+func (p *parts) openServer(_ *config.Config, registry *prometheus.Registry) (err error) {
+	p.server, err = submission.NewServer(submission.Options{
+		Config:     func() *config.Config { return p.current.Load().Config },
+		Users:      &p.users,
+		Spool:      p.store,
+		Logger:     p.log,
+		Registerer: registry,
+	})
+	return err
+}
+
+func (p *parts) openAdmin(c *config.Config, registry *prometheus.Registry) (err error) {
+	p.admin, err = admin.Listen(admin.Options{
+		Ports:    c.Admin,
+		Alive:    func() bool { return p.store.Err() == nil },
+		Ready:    p.ready.Load,
+		Snapshot: p.current.Load,
+		Report:   p.report,
+		Gatherer: registry,
+		Logger:   p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.addresses.Probes = p.admin.Addr("probes")
+	p.addresses.Metrics = p.admin.Addr("metrics")
+	p.addresses.Status = p.admin.Addr("status")
+	return nil
+}
+
+// listen is nil when the listener is disabled.
+func listen(name string, l config.Listener) (net.Listener, error) {
+	if l.Disabled {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", l.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listeners.%s.address: %w", name, err)
+	}
+	return listener, nil
+}
+
+func address(l net.Listener) net.Addr {
+	if l == nil {
+		return nil
+	}
+	return l.Addr()
+}
+
+func closeListener(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
+}

@@ -1,0 +1,98 @@
+package relay
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/admin"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/delivery"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/frontdoor"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
+)
+
+// parts are what a relay is made of. Mail goes from door to server to store to scheduler;
+// a new configuration goes to each of them.
+type parts struct {
+	log   *slog.Logger
+	level *slog.LevelVar
+	// current is the configuration that all parts have taken over.
+	current atomic.Pointer[config.Snapshot]
+	// ready is true while mail is taken.
+	ready     atomic.Bool
+	users     policy.Users
+	store     *spool.Store
+	scheduler *delivery.Scheduler
+	door      *frontdoor.Door
+	server    *smtp.Server
+	admin     *admin.Server
+	addresses Addresses
+}
+
+var levels = map[string]slog.Level{
+	config.LevelDebug: slog.LevelDebug,
+	config.LevelInfo:  slog.LevelInfo,
+	config.LevelWarn:  slog.LevelWarn,
+	config.LevelError: slog.LevelError,
+}
+
+// apply gives a new configuration to all parts. What the report calls loaded is in use
+// everywhere, so current comes last.
+func (p *parts) apply(s *config.Snapshot) {
+	p.level.Set(levels[s.Config.Logging.Level])
+	p.users.Replace(s.Users)
+	p.store.SetLowSpace(s.Config.Queue.LowSpace)
+	p.scheduler.Apply(s)
+	p.current.Store(s)
+}
+
+// report is what the status port says.
+func (p *parts) report() config.Report {
+	s := p.current.Load()
+	r := config.Report{
+		Loaded:       s.Loaded,
+		Users:        len(s.Users),
+		Certificates: s.Certificates(),
+		Queue:        p.scheduler.Queue(),
+		Upstreams:    p.scheduler.Reports(),
+	}
+	for _, err := range s.Errors {
+		r.Errors = append(r.Errors, err.Error())
+	}
+	return r
+}
+
+// close closes what open opened, for when it could not open everything.
+func (p *parts) close() error {
+	var errs []error
+	if p.door != nil {
+		errs = append(errs, p.door.Close())
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// namedListener hands the front door's connections over with the name of their service as
+// the submission server wants it.
+type namedListener struct{ *frontdoor.Door }
+
+// Accept implements net.Listener.
+func (l namedListener) Accept() (net.Conn, error) {
+	conn, err := l.Door.Accept()
+	if c, ok := conn.(*frontdoor.Conn); ok {
+		return namedConn{c}, err
+	}
+	return conn, err
+}
+
+type namedConn struct{ *frontdoor.Conn }
+
+// Service is "submissions" or "submission".
+func (c namedConn) Service() string { return string(c.Conn.Service()) }
