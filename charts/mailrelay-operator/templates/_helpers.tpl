@@ -1,0 +1,11 @@
+{{- define "mailrelay.labels" -}}
+app.kubernetes.io/name: mailrelay-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "mailrelay.selector" -}}
+app.kubernetes.io/name: mailrelay-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
