@@ -3,7 +3,6 @@ package spool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 )
@@ -93,7 +92,7 @@ func TestUpdateNeverBringsBackARemovedMessage(t *testing.T) {
 		}
 		wg.Wait()
 		if got := s.Stats(); got.Messages != 0 || got.Bytes != 0 || len(idsIn(t, s)) != 0 {
-			t.Fatal(fmt.Sprintf("round %d: stats %+v, messages %v", round, got, idsIn(t, s)))
+			t.Fatalf("round %d: stats %+v, messages %v", round, got, idsIn(t, s))
 		}
 	}
 }

@@ -36,7 +36,8 @@ type Spool interface {
 	// Open returns the content of a message as it was accepted, checked as a whole before;
 	// ErrNotFound when there is none, ErrDamaged when the check failed.
 	Open(id string) (io.ReadCloser, error)
-	// Update replaces envelopes, all or none, durable when it returns nil.
+	// Update replaces envelopes, all or none, durable when it returns nil. ErrNotFound when
+	// one of the messages is not in the spool.
 	Update(ctx context.Context, envelopes ...*Envelope) error
 	// Remove forgets messages whose recipients all have an outcome.
 	Remove(ctx context.Context, ids ...string) error
@@ -62,7 +63,8 @@ type Draft interface {
 	ID() string
 	// Commit makes the message durable, together with the updated envelopes of other
 	// messages: all or none. The draft's own envelope gets ID and Size. ErrLowSpace when
-	// the disk ran full on the way.
+	// the disk ran full on the way, ErrNotFound when one of the others is not in the spool.
+	// After an error other than that of ctx the draft is over.
 	Commit(ctx context.Context, envelope *Envelope, others ...*Envelope) error
 	// Abort drops the draft. It does nothing after Commit returned nil.
 	Abort()
