@@ -100,6 +100,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"duration", "version: 1", "version: 1\nqueue: {lifetime: 5d}", "line 2: queue.lifetime: not a duration: write a number and a unit"},
 		{"duration without a unit", "version: 1", "version: 1\nqueue: {retryMax: 30}", "queue.retryMax: not a duration"},
 		{"retry", "version: 1", "version: 1\nqueue: {retryMax: 30s}", "queue.retryMax: 30s is shorter than retryInitial, 1m0s"},
+		{"low space", "version: 1", "version: 1\nqueue: {lowSpace: 64}", "queue.lowSpace: 64 bytes cannot hold"},
 		{"postmaster", "version: 1", "version: 1\nqueue: {postmaster: root}", "queue.postmaster:"},
 		{"both listeners", "version: 1", "version: 1\nlisteners: {submission: {disabled: true}, submissions: {disabled: true}}", "both listeners are disabled"},
 		{"address", "version: 1", "version: 1\nlisteners: {submission: {address: \"587\"}}", `listeners.submission.address: "587" is not an address to listen on`},

@@ -100,8 +100,11 @@ func (u *Users) validate(k *checker) {
 func (q *Queue) validate(k *checker) {
 	positive(k, "queue.", map[string]int64{
 		"lifetime": int64(q.Lifetime), "retryInitial": int64(q.RetryInitial),
-		"retryMax": int64(q.RetryMax), "lowSpace": q.LowSpace,
+		"retryMax": int64(q.RetryMax),
 	})
+	if q.LowSpace < mebibyte {
+		k.failf("queue.lowSpace", "%d bytes cannot hold the outcome of deliveries: write at least %d", q.LowSpace, mebibyte)
+	}
 	if q.RetryMax < q.RetryInitial {
 		k.failf("queue.retryMax", "%s is shorter than retryInitial, %s: write at least that", q.RetryMax, q.RetryInitial)
 	}
