@@ -215,7 +215,7 @@ func collectCrashes(t *testing.T, percent, writers int) []crash {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if operations++; operations%writers == 0 {
+		if operations++; operations%(writers*writers) == 0 {
 			before := book.snapshot()
 			clone := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
 			crashes = append(crashes, crash{clone, before, book.snapshot()})
