@@ -1,0 +1,193 @@
+package delivery
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+func TestMessageArrivesInEveryTLSMode(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []config.TLSMode{config.TLSImplicit, config.TLSStartTLS, config.TLSNone} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, script{mode: mode})
+			got := send(newTestPool(t, srv.upstream()), mail(greeting))
+			if got[0].err != nil || got[0].reply != "250 2.0.0 Ok: queued as U1" {
+				t.Fatalf("verdict %+v", got[0])
+			}
+			if contents := srv.received(); !slices.Equal(contents, []string{greeting}) {
+				t.Errorf("received %q", contents)
+			}
+			if first := srv.said()[0]; first != "EHLO relay.test" {
+				t.Errorf("first command %q", first)
+			}
+		})
+	}
+}
+
+func TestKeywordsOfEHLOAreReadInAnyCase(t *testing.T) {
+	t.Parallel()
+	plain := []string{"starttls", "pipelining"}
+	srv := newServer(t, script{mode: config.TLSStartTLS, keywords: plain})
+	mustDeliver(t, newTestPool(t, srv.upstream()), mail(greeting))
+}
+
+func TestConnectionFaults(t *testing.T) {
+	t.Parallel()
+	reply := func(verb, text string) func(int, string, string) string {
+		return func(_ int, v, _ string) string {
+			if v == verb {
+				return text
+			}
+			return ""
+		}
+	}
+	impatient := func(p *pool) {
+		p.dialer.timeouts.Greeting = 50 * time.Millisecond
+		p.dialer.timeouts.Command = 50 * time.Millisecond
+		p.dialer.timeouts.TLS = 200 * time.Millisecond
+	}
+	tests := []struct {
+		name     string
+		script   script
+		upstream func(*config.ResolvedUpstream)
+		class    Class
+		step     Step
+		text     string
+	}{
+		{"certificate for another name", script{mode: config.TLSImplicit, serverName: "other.test"}, nil,
+			ClassTLS, StepTLS, "certificate cannot be trusted"},
+		{"certificate of an unknown CA", script{mode: config.TLSStartTLS},
+			func(u *config.ResolvedUpstream) { u.RootCAs = x509.NewCertPool() }, ClassTLS, StepTLS, "certificate cannot be trusted"},
+		{"STARTTLS not offered", script{mode: config.TLSStartTLS, keywords: []string{"PIPELINING"}}, nil,
+			ClassTLS, StepSTARTTLS, "does not offer STARTTLS"},
+		{"STARTTLS refused", script{mode: config.TLSStartTLS, on: reply("STARTTLS", "454 4.7.0 no TLS now")}, nil,
+			ClassTLS, StepSTARTTLS, "no TLS now"},
+		{"reply injected behind STARTTLS", script{mode: config.TLSStartTLS, injected: "\r\n250-fake\r\n250 AUTH PLAIN"}, nil,
+			ClassTLS, StepSTARTTLS, "before the TLS handshake"},
+		{"implicit TLS set for an upstream with STARTTLS", script{mode: config.TLSStartTLS},
+			func(u *config.ResolvedUpstream) { u.TLS = config.TLSImplicit }, ClassTLS, StepTLS, "check its port and TLS mode"},
+		{"STARTTLS set for an upstream with implicit TLS", script{mode: config.TLSImplicit},
+			func(u *config.ResolvedUpstream) { u.TLS = config.TLSStartTLS }, ClassConnect, StepGreeting, "may expect TLS from the first byte"},
+		{"busy greeting", script{mode: config.TLSNone, on: reply("GREETING", "421 4.7.0 too many connections")}, nil,
+			ClassThrottle, StepGreeting, "too many connections"},
+		{"no service", script{mode: config.TLSNone, on: reply("GREETING", "554 no SMTP service here")}, nil,
+			ClassConnect, StepGreeting, "no SMTP service"},
+		{"closed before the greeting", script{mode: config.TLSNone, on: reply("GREETING", drop)}, nil,
+			ClassConnect, StepGreeting, "EOF"},
+		{"no reply to EHLO in time", script{mode: config.TLSNone, on: reply("EHLO", hang)}, nil,
+			ClassConnect, StepEHLO, "timeout"},
+		{"a reply line without end", script{mode: config.TLSNone, on: reply("EHLO", "250 "+strings.Repeat("x", 1<<20))}, nil,
+			ClassConnect, StepEHLO, "longer than 4096"},
+		{"a reply of too many lines", script{mode: config.TLSNone, on: reply("EHLO", strings.Repeat("250-x\r\n", 1000)+"250 x")}, nil,
+			ClassConnect, StepEHLO, "more than 128 lines"},
+		{"something else than SMTP", script{mode: config.TLSNone, on: reply("GREETING", "HTTP/1.1 400 Bad Request")}, nil,
+			ClassConnect, StepGreeting, "malformed reply"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, test.script)
+			u := srv.upstream()
+			if test.upstream != nil {
+				test.upstream(&u)
+			}
+			err := mustFail(t, newTestPool(t, u, impatient), mail(greeting))
+			if err.Class != test.class || err.Step != test.step || !strings.Contains(err.Text, test.text) {
+				t.Errorf("%s at %s: %q", err.Class, err.Step, err.Text)
+			}
+			if !err.Temporary || !err.concernsUpstream() {
+				t.Error("a fault of the upstream must not touch the message")
+			}
+			if len(srv.received()) > 0 || slices.ContainsFunc(srv.said(), func(s string) bool { return strings.HasPrefix(s, "MAIL") }) {
+				t.Error("mail was sent")
+			}
+		})
+	}
+}
+
+func TestRefusedConnectionIsAConnectError(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	u := config.ResolvedUpstream{Upstream: config.Upstream{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port}}
+	if e := mustFail(t, newTestPool(t, u), mail(greeting)); e.Class != ClassConnect || e.Step != StepConnect {
+		t.Errorf("%s at %s", e.Class, e.Step)
+	}
+}
+
+func TestContentThatStallsEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	client, peer := net.Pipe()
+	t.Cleanup(func() { _ = client.Close(); _ = peer.Close() })
+	c := &connection{raw: client, timeouts: Timeouts{DataBlock: 20 * time.Millisecond, Quit: 20 * time.Millisecond}}
+	c.use(client)
+	tr := &transaction{connection: c}
+	_, failure := tr.content(strings.NewReader(strings.Repeat("0123456789\r\n", writeBuffer)))
+	if failure == nil || failure.Step != StepContent || failure.Class != ClassConnect || failure.uncertain() {
+		t.Fatalf("failure %+v", failure)
+	}
+	if !c.broken {
+		t.Error("the connection is used on")
+	}
+}
+
+func TestCancelledContextEndsASessionAtOnce(t *testing.T) {
+	t.Parallel()
+	stuck := make(chan struct{})
+	srv := newServer(t, script{mode: config.TLSNone, on: func(_ int, verb, _ string) string {
+		if verb == "END" {
+			close(stuck)
+			return hang
+		}
+		return ""
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-stuck; cancel() }()
+	err := newTestPool(t, srv.upstream()).deliver(ctx, mail(greeting), func() {})[0].err
+	if err == nil || !err.uncertain() {
+		t.Fatalf("error %v, want one that leaves open whether the message was taken", err)
+	}
+}
+
+func TestSpoolErrorIsNotTheUpstreamsFault(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("disk on fire")
+	opens := []func() (io.ReadCloser, error){
+		func() (io.ReadCloser, error) { return nil, broken },
+		func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(strings.NewReader(greeting), failingReader{broken})), nil
+		},
+	}
+	for _, open := range opens {
+		srv := newServer(t, script{mode: config.TLSNone})
+		m := mail(greeting)
+		m.open = open
+		err := mustFail(t, newTestPool(t, srv.upstream()), m)
+		if !errors.Is(err, broken) || err.concernsUpstream() || !err.Temporary {
+			t.Errorf("error %+v", err)
+		}
+		if strings.Contains(err.Reply(), "fire") {
+			t.Errorf("%q tells internals", err.Reply())
+		}
+		if len(srv.received()) > 0 {
+			t.Error("half a message was taken for a whole one")
+		}
+	}
+}
+
+type failingReader struct{ err error }
+
+func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
