@@ -169,31 +169,39 @@ type running struct {
 	relay.Addresses
 	site *site
 	stop func() error
+	// done gets the result of a relay that stops by itself, instead of stop.
+	done <-chan error
 }
 
 // start runs a relay until the test ends or stop is called.
 func (s *site) start() *running {
 	s.t.Helper()
+	r := s.startWith(relay.Options{})
+	s.t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			s.t.Errorf("the relay stopped with: %v", err)
+		}
+	})
+	return r
+}
+
+// startWith runs a relay that is expected to end by itself or by stop.
+func (s *site) startWith(o relay.Options) *running {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan relay.Addresses, 1), make(chan error, 1)
-	go func() {
-		done <- relay.Serve(ctx, relay.Options{
-			ConfigFile: filepath.Join(s.path, "relay.yaml"),
-			Version:    "test",
-			Logger:     slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			OnReady:    func(a relay.Addresses) { ready <- a },
-		})
-	}()
-	r := &running{site: s, stop: sync.OnceValue(func() error { cancel(); return <-done })}
+	o.ConfigFile, o.Version = filepath.Join(s.path, "relay.yaml"), "test"
+	o.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o.OnReady = func(a relay.Addresses) { ready <- a }
+	go func() { done <- relay.Serve(ctx, o) }()
+	r := &running{site: s, done: done, stop: sync.OnceValue(func() error { cancel(); return <-done })}
 	select {
 	case r.Addresses = <-ready:
 	case err := <-done:
 		s.t.Fatalf("the relay did not start: %v", err)
 	}
 	s.t.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			s.t.Errorf("the relay stopped with: %v", err)
-		}
+		cancel()
 		if s.t.Failed() {
 			s.t.Logf("log of the relay:\n%s", s.log)
 		}

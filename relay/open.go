@@ -19,7 +19,7 @@ import (
 // open makes all parts. Nothing runs yet, but the ports are taken. What was opened before
 // an error is closed again.
 func open(o Options, snapshot *config.Snapshot) (*parts, error) {
-	p := &parts{log: o.Logger, level: o.Level}
+	p := &parts{log: o.Logger, level: o.Level, fs: o.fs}
 	p.current.Store(snapshot)
 	registry := admin.NewRegistry(o.Version)
 	registry.MustRegister(admin.NewConfigCollector(p.current.Load))
@@ -38,6 +38,7 @@ func open(o Options, snapshot *config.Snapshot) (*parts, error) {
 func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error {
 	store, err := spool.Open(spool.Options{
 		Directory: c.Queue.Directory,
+		FS:        p.fs,
 		LowSpace:  c.Queue.LowSpace,
 		Logger:    p.log,
 		// No draft is committed before there is a scheduler.

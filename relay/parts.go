@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/emersion/go-smtp"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/admin"
@@ -21,6 +22,7 @@ import (
 type parts struct {
 	log   *slog.Logger
 	level *slog.LevelVar
+	fs    vfs.FS
 	// current is the configuration that all parts have taken over.
 	current atomic.Pointer[config.Snapshot]
 	// ready is true while mail is taken.

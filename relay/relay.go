@@ -9,6 +9,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -33,6 +35,9 @@ type Options struct {
 	Level *slog.LevelVar
 	// OnReady is called once, as soon as mail is taken; may be nil.
 	OnReady func(Addresses)
+
+	// fs is the spool's file system; the disk when nil. Tests make it fail.
+	fs vfs.FS
 }
 
 // Addresses are where a relay listens; nil for what is off.

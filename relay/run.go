@@ -63,6 +63,8 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	if failed {
 		// Nothing that clients or upstreams say can be written down any more. Waiting for
 		// them would only make more of what has to be done again.
+		delivering.stop()
+		administering.stop()
 		return errors.Join(p.store.Err(), p.door.Close())
 	}
 	p.log.Info("stopping")
