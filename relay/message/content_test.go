@@ -1,0 +1,225 @@
+package message
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+var submitted = Submission{
+	QueueID:       "q1",
+	Hostname:      "relay.test",
+	ClientName:    "client.test",
+	ClientAddress: netip.MustParseAddr("192.0.2.7"),
+	TLS:           "TLS1.3 TLS_AES_128_GCM_SHA256",
+	Time:          time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
+}
+
+const (
+	received = "Received: from client.test ([192.0.2.7])\r\n\tby relay.test with ESMTPSA (TLS1.3 TLS_AES_128_GCM_SHA256)\r\n" +
+		"\tid q1; Wed, 4 Mar 2026 05:06:07 +0000\r\n"
+	date = "Date: Wed, 4 Mar 2026 05:06:07 +0000\r\n"
+	id   = "Message-ID: <q1@relay.test>\r\n"
+)
+
+func complete(t *testing.T, in string) string {
+	t.Helper()
+	c, err := ReadContent(strings.NewReader(in))
+	if err != nil {
+		t.Fatalf("ReadContent(%q): %v", in, err)
+	}
+	defer c.Close()
+	c.Header.Complete(submitted)
+	var out strings.Builder
+	n, err := c.WriteTo(&out)
+	if err != nil || n != int64(out.Len()) {
+		t.Fatalf("WriteTo: %d, %v; wrote %d", n, err, out.Len())
+	}
+	return out.String()
+}
+
+func TestCompleteMakesTheHeaderFitToLeave(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, in, want string }{
+		{"adds what is missing", "From: a@b.c\r\n\r\nhi\r\n", received + "From: a@b.c\r\n" + date + id + "\r\nhi\r\n"},
+		{"keeps what is there", "date: x\nMESSAGE-ID : <m>\n\nhi\n", received + "date: x\r\nMESSAGE-ID : <m>\r\n\r\nhi\r\n"},
+		{"replaces what is empty", "Date:\r\nMessage-ID: \r\n \r\n\r\n", received + date + id + "\r\n"},
+		{"takes private fields out, folded ones whole", "Bcc: a@b.c,\r\n d@e.f\r\nRESENT-BCC: x\r\nReturn-Path: <y>\r\nSubject: s\r\n\r\n",
+			received + "Subject: s\r\n" + date + id + "\r\n"},
+		{"takes obsolete syntax out as well", "Bcc \t: a@b.c\r\n\r\n", received + date + id + "\r\n"},
+		{"leaves the body alone", "X: y\r\n\r\nBcc: a@b.c\r\n\r\n.\r\n", received + "X: y\r\n" + date + id + "\r\nBcc: a@b.c\r\n\r\n.\r\n"},
+		{"empty message", "", received + date + id + "\r\n"},
+		{"header only", "X: y\r\n", received + "X: y\r\n" + date + id + "\r\n"},
+		{"header without its last line end", "X: y", received + "X: y\r\n" + date + id + "\r\n"},
+		{"body only", "\r\nhi\r\n", received + date + id + "\r\nhi\r\n"},
+		{"no header", "hello\r\nX: y\r\n", received + date + id + "\r\nhello\r\nX: y\r\n"},
+		{"starts folded", " X: y\r\n\r\nhi\r\n", received + date + id + "\r\n X: y\r\n\r\nhi\r\n"},
+		{"no empty line", "X: y\r\nhello\r\nFrom: z\r\n", received + "X: y\r\n" + date + id + "\r\nhello\r\nFrom: z\r\n"},
+		{"name with 8-bit", "X: y\r\n\xfc: z\r\n", received + "X: y\r\n" + date + id + "\r\n\xfc: z\r\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if got := complete(t, tc.in); got != tc.want {
+				t.Errorf("got  %q\nwant %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestReceivedShowsOnlySafeText(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		address netip.Addr
+		want    string
+	}{
+		{"[127.0.0.1]", netip.MustParseAddr("::ffff:127.0.0.1"), "from [127.0.0.1] ([127.0.0.1])"},
+		{"a\r\nX: y", netip.MustParseAddr("fe80::1%eth0"), "from a??X:?y ([IPv6:fe80::1])"},
+		{"(x)\x00ü", netip.Addr{}, "from ?x??? (unknown)"},
+		{"", netip.Addr{}, "from unknown (unknown)"},
+		{strings.Repeat("x", 9000), netip.Addr{}, "from " + strings.Repeat("x", 255) + " (unknown)"},
+	} {
+		s := submitted
+		s.ClientName, s.ClientAddress = tc.name, tc.address
+		if got := s.received("date"); !strings.HasPrefix(got, "Received: "+tc.want+"\r\n\tby ") {
+			t.Errorf("EHLO %.20q: %q", tc.name, got)
+		}
+	}
+	s := submitted
+	s.SMTPUTF8 = true
+	if got := s.received("date"); !strings.Contains(got, " with UTF8SMTPSA ") {
+		t.Errorf("with SMTPUTF8: %q", got)
+	}
+}
+
+func TestReadContentRefuses(t *testing.T) {
+	t.Parallel()
+	cut := errors.New("cut")
+	huge := strings.Repeat("X-Filler: "+strings.Repeat("y", 980)+"\r\n", 300)
+	for _, tc := range []struct {
+		name string
+		src  io.Reader
+		want error
+	}{
+		{"many fields", strings.NewReader(huge + "\r\n"), ErrHeaderTooLarge},
+		{"one endless field", strings.NewReader("X: " + strings.Repeat("y", MaxHeaderBytes)), ErrHeaderTooLarge},
+		{"one endless fold", strings.NewReader("X: y\r\n" + strings.Repeat(" z\r\n", MaxHeaderBytes/4)), ErrHeaderTooLarge},
+		{"bare CR", strings.NewReader("X: y\rFrom: z\r\n\r\n"), ErrBareCR},
+		{"NUL", strings.NewReader("X: \x00\r\n\r\n"), ErrNUL},
+		{"cut off", io.MultiReader(strings.NewReader("X: y\r\n"), iotest.ErrReader(cut)), cut},
+	} {
+		if _, err := ReadContent(tc.src); !errors.Is(err, tc.want) {
+			t.Errorf("%s: error %v, want %v", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestWriteToFailsWithTheBody(t *testing.T) {
+	t.Parallel()
+	full := errors.New("full")
+	for _, tc := range []struct {
+		name, body string
+		out        io.Writer
+		want       error
+		write      bool
+	}{
+		{"bare CR", strings.Repeat("x\r\n", 20_000) + "\r.\r\n", io.Discard, ErrBareCR, false},
+		{"NUL", "\x00", io.Discard, ErrNUL, false},
+		{"writer", "x\r\n", &failAfter{0, full}, full, true},
+		{"writer later", strings.Repeat("x\r\n", 20_000), &failAfter{1, full}, full, true},
+	} {
+		c, err := ReadContent(strings.NewReader("X: y\r\n\r\n" + tc.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.WriteTo(tc.out)
+		var write *WriteError
+		if !errors.Is(err, tc.want) || errors.As(err, &write) != tc.write {
+			t.Errorf("%s: error %v, want %v", tc.name, err, tc.want)
+		}
+		c.Close()
+	}
+}
+
+// failAfter takes a number of writes and then fails.
+type failAfter struct {
+	writes int
+	err    error
+}
+
+func (w *failAfter) Write(p []byte) (int, error) {
+	if w.writes--; w.writes < 0 {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+func TestContentKnowsEightBit(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		in           string
+		ascii, eight bool
+	}{
+		{"X: y\r\n\r\nplain\r\n", true, false},
+		{"X: y\r\n\r\ngr\xc3\xbc\xc3\x9fe\r\n", true, true},
+		{"X: \xc3\xbc\r\n\r\nplain\r\n", false, true},
+	} {
+		c, err := ReadContent(strings.NewReader(tc.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.WriteTo(io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if c.Header.ASCII() != tc.ascii || c.EightBit() != tc.eight {
+			t.Errorf("%q: header ASCII %v, 8-bit %v", tc.in, c.Header.ASCII(), c.EightBit())
+		}
+		c.Close()
+	}
+}
+
+func FuzzContent(f *testing.F) {
+	for _, s := range []string{
+		"From: a@b.c\r\n\r\nhi\r\n", "Bcc: x\n y\nno colon\n", " folded\r\n", "From : a\r\n \r\n\r\n", "\r\n", "a:\nb", "X: \xff\n\nBcc: y\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c, err := ReadContent(bytes.NewReader(in))
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		before, fromErr := c.Header.From()
+		c.Header.Complete(submitted)
+		var out bytes.Buffer
+		if _, err := c.WriteTo(&out); err != nil {
+			return
+		}
+		if bare := strings.ReplaceAll(out.String(), "\r\n", ""); strings.ContainsAny(bare, "\r\n\x00") {
+			t.Fatalf("%q came out", out.String())
+		}
+		// What was checked must be what the next reader sees.
+		again, err := ReadContent(bytes.NewReader(out.Bytes()))
+		if err != nil {
+			if errors.Is(err, ErrHeaderTooLarge) {
+				return
+			}
+			t.Fatalf("read again: %v", err)
+		}
+		defer again.Close()
+		after, err := again.Header.From()
+		if strings.Join(before, ",") != strings.Join(after, ",") || (err == nil) != (fromErr == nil) {
+			t.Fatalf("From was %q, %v and is %q, %v", before, fromErr, after, err)
+		}
+		h := &again.Header
+		if h.Count("Bcc")+h.Count("Return-Path") != 0 || h.Count("Received") == 0 || h.Count("Date") == 0 || h.MessageID() == "" {
+			t.Fatalf("incomplete header: %q", out.String())
+		}
+	})
+}
