@@ -73,7 +73,7 @@ func covers(allowed, address string) bool {
 		return foldASCII(allowed) == foldASCII(address)
 	}
 	_, domain, ok := cutAddress(address)
-	return ok && foldASCII(domain) == foldASCII(allowed)
+	return ok && domain != "" && foldASCII(domain) == foldASCII(allowed)
 }
 
 // cutAddress splits an address at its last "@", the only one that can be the separator.

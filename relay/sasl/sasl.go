@@ -2,10 +2,7 @@
 // (RFC 4422, RFC 4954): PLAIN (RFC 4616) and LOGIN, against SCRAM-SHA-256 verifiers.
 package sasl
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
 var (
 	// ErrCredentials means that the client did not prove to be the user it claims to be.
@@ -47,9 +44,6 @@ func NewMechanisms(passwords PasswordChecker) *Mechanisms {
 
 // Names are the mechanisms offered, in the order to show them.
 func (m *Mechanisms) Names() []string { return []string{plainName, loginName} }
-
-// Offers reports whether the mechanism is offered.
-func (m *Mechanisms) Offers(name string) bool { return slices.Contains(m.Names(), name) }
 
 // Start begins a run of a mechanism, named in upper case. ErrUnknownMechanism when it is
 // not offered.
