@@ -16,9 +16,9 @@ const (
 
 const defaultDir = "/var/lib/mailrelay-cluster"
 
-// maxDir keeps the path of containerd's shim sockets below the 108 bytes that
-// the kernel allows for one.
-const maxDir = 60
+// maxDir leaves room for the directory of the shims' sockets, of which
+// containerd demands that its path has at most 42 bytes.
+const maxDir = 42 - len("/shim")
 
 // Layout is the place of one cluster on this machine.
 type Layout struct {
