@@ -6,7 +6,7 @@ SHELL := bash
 
 BIN := bin
 DIST := $(CURDIR)/dist
-TOOLS := controller-gen crd-ref-docs golangci-lint helm kubeconform
+TOOLS := controller-gen crd-ref-docs golangci-lint helm kubeconform mailpit
 CLUSTER := go -C hack/cluster run .
 CHART := charts/mailrelay-operator
 
@@ -21,7 +21,7 @@ help: ## List the targets.
 
 .PHONY: build
 build: ## Build the operator and the relay into bin/.
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -buildid=' -o $(BIN)/ ./cmd/manager ./cmd/relay
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(BIN)/ ./cmd/manager ./cmd/relay
 
 .PHONY: images
 images: build ## Make the images of operator and relay as archives in dist/.
@@ -31,6 +31,7 @@ controller-gen := sigs.k8s.io/controller-tools/cmd/controller-gen
 crd-ref-docs := github.com/elastic/crd-ref-docs
 golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 helm := helm.sh/helm/v4/cmd/helm
+mailpit := github.com/axllent/mailpit
 kubeconform := github.com/yannh/kubeconform/cmd/kubeconform
 
 $(TOOLS:%=$(BIN)/%): $(BIN)/%: hack/tools/go.mod
@@ -58,6 +59,12 @@ test: ## Run the unit, protocol and API-server tests with the race detector.
 	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(CLUSTER) assets)}" go test -race -timeout 15m ./...
 	go -C hack/image test -race ./...
 	go -C hack/cluster test ./...
+
+.PHONY: interop
+interop: $(BIN)/mailpit ## Run the relay between real mail clients and Mailpit.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/relay ./cmd/relay
+	hack/packages.sh swaks libnet-ssleay-perl msmtp curl python3
+	go test -tags interop -count 1 -timeout 10m ./test/interop
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser for a minute.
