@@ -205,7 +205,9 @@ func (a *attempt) settle(i int, outcome spool.Outcome, reply string) {
 	if reply != "" {
 		r.Reply = reply
 	}
-	a.judged = append(a.judged, i)
+	if !slices.Contains(a.judged, i) {
+		a.judged = append(a.judged, i)
+	}
 	if outcome != spool.Delivered {
 		a.failed = append(a.failed, i)
 	}

@@ -1,0 +1,132 @@
+package delivery
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSImplicit})
+	p := newTestPool(t, srv.upstream())
+	for range 5 {
+		mustDeliver(t, p, mail(greeting))
+	}
+	if srv.connections() != 1 || len(srv.received()) != 5 {
+		t.Errorf("%d connections for %d messages", srv.connections(), len(srv.received()))
+	}
+}
+
+func TestConnectionEndsAfterItsMessages(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone})
+	p := newTestPool(t, srv.upstream(), func(p *pool) { p.messagesPerConnection = 2 })
+	for range 5 {
+		mustDeliver(t, p, mail(greeting))
+	}
+	if srv.connections() != 3 || strings.Count(strings.Join(srv.said(), "\n"), "QUIT") != 2 {
+		t.Errorf("%d connections, said %q", srv.connections(), srv.said())
+	}
+}
+
+func TestIdleConnectionIsClosedWithQUIT(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone})
+	clock := newFakeClock()
+	p := newTestPool(t, srv.upstream(), func(p *pool) { p.clock = clock })
+	mustDeliver(t, p, mail(greeting))
+	clock.advance(idleTimeout - time.Second)
+	mustDeliver(t, p, mail(greeting))
+	clock.advance(idleTimeout - time.Second)
+	if srv.connections() != 1 {
+		t.Fatalf("%d connections before the time was over", srv.connections())
+	}
+	clock.advance(time.Second)
+	if said := srv.said(); said[len(said)-1] != "QUIT" || len(p.idle) != 0 {
+		t.Errorf("said %q", said)
+	}
+	mustDeliver(t, p, mail(greeting))
+	if srv.connections() != 2 {
+		t.Errorf("%d connections", srv.connections())
+	}
+}
+
+func TestMessageSurvivesAConnectionThatWentStale(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]string{"hung up": drop, "says that it closes": "421 4.4.2 idle for too long"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBothWays(t, func(t *testing.T, keywords []string) {
+				mails := 0
+				srv := newServer(t, script{mode: config.TLSNone, keywords: keywords, on: func(n int, verb, _ string) string {
+					if n == 1 && verb == "MAIL" {
+						if mails++; mails == 2 {
+							return last
+						}
+					}
+					return ""
+				}})
+				p := newTestPool(t, srv.upstream())
+				mustDeliver(t, p, mail(greeting))
+				mustDeliver(t, p, mail(greeting))
+				if srv.connections() != 2 || len(srv.received()) != 2 {
+					t.Errorf("%d connections, %d messages", srv.connections(), len(srv.received()))
+				}
+			})
+		})
+	}
+}
+
+func TestNewConnectionThatDropsIsNotTriedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone, on: answers(map[string]string{"MAIL": drop})})
+	err := mustFail(t, newTestPool(t, srv.upstream()), mail(greeting))
+	if srv.connections() != 1 || err.Step != StepMAIL || err.concernsUpstream() {
+		t.Errorf("%d connections, %+v", srv.connections(), err)
+	}
+}
+
+func TestLossAfterTheEndOfDataIsNeverTriedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	ends := 0
+	srv := newServer(t, script{mode: config.TLSNone, on: func(_ int, verb, _ string) string {
+		if verb == "END" {
+			if ends++; ends == 2 {
+				return drop
+			}
+		}
+		return ""
+	}})
+	p := newTestPool(t, srv.upstream())
+	mustDeliver(t, p, mail(greeting))
+	err := mustFail(t, p, mail(greeting))
+	if !err.uncertain() || err.concernsUpstream() || len(srv.received()) != 2 || srv.connections() != 1 {
+		t.Errorf("%+v, %d messages on %d connections", err, len(srv.received()), srv.connections())
+	}
+}
+
+func TestClosedPoolKeepsNoConnection(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone})
+	p := newTestPool(t, srv.upstream())
+	mustDeliver(t, p, mail(greeting))
+	p.close()
+	mustDeliver(t, p, mail(greeting))
+	if len(p.idle) != 0 || strings.Count(strings.Join(srv.said(), "\n"), "QUIT") != 2 {
+		t.Errorf("%d idle, said %q", len(p.idle), srv.said())
+	}
+}
+
+func TestUpstreamThatRefusesEarlyIsHeard(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone, keywords: []string{"HELP"}, on: answers(map[string]string{
+		"DATA": "354 go ahead\r\n552 5.3.4 too large",
+	})})
+	err := mustFail(t, newTestPool(t, srv.upstream()), mail(greeting))
+	if err.Reply() != "552 5.3.4 too large" || err.Temporary {
+		t.Errorf("%+v", err)
+	}
+}
