@@ -43,8 +43,10 @@ func (f *fixture) login() *client {
 }
 
 func plainResponse(identity, user, password string) string {
-	return base64.StdEncoding.EncodeToString([]byte(identity + "\x00" + user + "\x00" + password))
+	return b64(identity + "\x00" + user + "\x00" + password)
 }
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
 func (c *client) send(s string) {
 	c.t.Helper()

@@ -81,7 +81,7 @@ func (f *fixture) setSenders(senders ...string) {
 
 func (f *fixture) serve() {
 	server, err := NewServer(Options{
-		Config:     func() *config.Config { return f.config },
+		Config:     configOf(f),
 		Users:      f.users,
 		Spool:      f.spool,
 		Logger:     slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -271,4 +271,8 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+func configOf(f *fixture) func() *config.Config {
+	return func() *config.Config { return f.config }
 }

@@ -1,0 +1,133 @@
+package submission
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-smtp"
+)
+
+// notTheEnd are sequences that some server somewhere takes for the end of data.
+var notTheEnd = []string{
+	"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\n.\r", "\r.\n",
+	"\r\n\x00.\r\n", "\r\n.\x00\r\n", "\r\n.\r\x00\n", "\r\n. \r\n", "\r\n.\t\r\n", "\r\n.\x0b\r\n", "\r\n.\x0c\r\n",
+	"\r\n\r.\r\n", "\n\n.\n\n", "\r\n.\n\r\n", "\r\n..\r\n", "\r\n\u2028.\r\n", "\r\n\u0085.\r\n",
+}
+
+// TestSmuggling sends a second message behind each sequence. It must end as part of the
+// first, or with the first refused.
+func TestSmuggling(t *testing.T) {
+	t.Parallel()
+	const second = "MAIL FROM:<boss@example.com>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil"
+	for _, sequence := range notTheEnd {
+		t.Run(strings.Trim(strings.ReplaceAll(sequence, "\x00", "NUL"), ""), func(t *testing.T) {
+			t.Parallel()
+			f := start(t)
+			c := f.login()
+			c.begin()
+			_, _ = io.WriteString(c.conn, "From: app@example.com\r\n\r\nfirst"+sequence+second+wireEnd)
+			got := c.reply()
+			messages := f.spool.messages()
+			if strings.HasPrefix(got, "250 ") != (len(messages) == 1) || len(messages) > 1 {
+				t.Fatalf("reply %q, %d messages stored", got, len(messages))
+			}
+			if len(messages) == 1 {
+				checkWhole(t, messages[0])
+			}
+			_, _ = io.WriteString(c.conn, "QUIT\r\n")
+			if rest, _ := io.ReadAll(c.in); strings.Contains(string(rest), "queued") || len(f.spool.messages()) > 1 {
+				t.Errorf("a second message was taken: %q", rest)
+			}
+		})
+	}
+}
+
+func checkWhole(t *testing.T, m stored) {
+	t.Helper()
+	if len(m.envelope.Recipients) != 1 || m.envelope.Recipients[0].Address != "bob@example.net" {
+		t.Errorf("recipients %v", m.envelope.Recipients)
+	}
+	if !strings.Contains(m.content, "smuggled") {
+		t.Errorf("the message lost its end: %q", m.content)
+	}
+	if bare := strings.ReplaceAll(m.content, "\r\n", ""); strings.ContainsAny(bare, "\r\n\x00") {
+		t.Errorf("the message has a bare CR, LF or NUL: %q", m.content)
+	}
+}
+
+// TestOpenRelay tries, without a login, what relay testers try.
+func TestOpenRelay(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	senders := []string{"", "spam@evil.example", "spam@relay.test", "spam@[127.0.0.1]", "spam@localhost", "spam", "app@example.com"}
+	recipients := []string{
+		"r@evil.example", "r%evil.example@relay.test", "r%evil.example@[127.0.0.1]", `"r@evil.example"`, `"r%evil.example"`,
+		"r@evil.example@relay.test", `"r@evil.example"@relay.test`, `"r@evil.example"@[127.0.0.1]`, "@relay.test:r@evil.example",
+		"@relay.test,@x:r@evil.example", "evil.example!r", "evil.example!r@relay.test", "r@relay.test@evil.example",
+		"r@[IPv6:::1]", "postmaster", `"r@evil.example> NOTIFY=NEVER x"@example.com`, "r@evil.example\x00@example.com",
+	}
+	c := f.connect()
+	for i, sender := range senders {
+		if i%3 == 0 { // before the budget of errors is spent
+			c = f.connect()
+		}
+		got := c.do("MAIL FROM:<"+sender+">", "5")
+		if sender != "spam" && !strings.HasPrefix(got, "530 5.7.0 ") {
+			t.Errorf("MAIL FROM:<%s>: %q, want 530 5.7.0", sender, got)
+		}
+	}
+	for _, recipient := range recipients {
+		f.connect().do("RCPT TO:<"+recipient+">", "50")
+	}
+	for _, command := range []string{"DATA", "BDAT 0 LAST", "SEND FROM:<a@b.c>", "SOML FROM:<a@b.c>", "TURN", "ETRN evil.example"} {
+		f.connect().do(command, "50")
+	}
+	if n := len(f.spool.messages()); n != 0 {
+		t.Errorf("%d messages stored", n)
+	}
+}
+
+// TestPlaintextIsNotServed guards what AllowInsecureAuth rests on.
+func TestPlaintextIsNotServed(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	server, err := NewServer(Options{Config: configOf(f), Users: f.users, Spool: f.spool, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !server.AllowInsecureAuth || server.Debug != nil || server.TLSConfig != nil {
+		t.Error("the server is not set as the session expects")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "EHLO client.test\r\nAUTH PLAIN "+plainResponse("", testUser, testPassword)+"\r\nQUIT\r\n")
+	got, _ := io.ReadAll(conn)
+	if !strings.Contains(string(got), "\r\n554 5.7.0 ") || strings.Contains(string(got), "235 ") || strings.Contains(string(got), "AUTH") {
+		t.Errorf("dialogue %q", got)
+	}
+}
+
+func TestRepliesAreSafe(t *testing.T) {
+	t.Parallel()
+	r := refuse(reasonContent, 550, 5, 7, 1, "a\r\n250 ok\x00\u00fc"+strings.Repeat("x", 9000))
+	if got := replyLine(r.reply); len(got) > 510 || strings.ContainsAny(got, "\r\n\x00") || !strings.HasPrefix(got, "550 5.7.1 a??250 ok??x") {
+		t.Errorf("reply %q", got)
+	}
+	var s smtp.Session = &session{}
+	s.Reset()
+	if err := s.Logout(); err != nil {
+		t.Error(err)
+	}
+}

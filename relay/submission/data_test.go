@@ -1,0 +1,241 @@
+package submission
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
+)
+
+// wireEnd is the end of data.
+const wireEnd = "\r\n.\r\n"
+
+func TestContentThatIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, content string
+		want          string
+		closes        bool
+	}{
+		{"NUL", "Subject: x\r\n\r\na\x00b", "554 5.6.0 The message has a NUL", false},
+		{"bare CR", "Subject: x\r\n\r\na\rb", "554 5.6.0 The message has a bare CR", true},
+		{"bare CR in the header", "Subject: x\rFrom: y\r\n\r\n", "554 5.6.0 The message has a bare CR", true},
+		{"large header", strings.Repeat("X: "+strings.Repeat("y", 900)+"\r\n", 300), "554 5.6.0 The header is larger", false},
+		{"loop", strings.Repeat("Received: x\r\n", message.MaxReceived+1) + "\r\n", "554 5.4.6 ", false},
+		{"From of somebody else", "From: boss@example.org\r\n\r\n", "550 5.7.1 From header: user app.shop may not send as boss@example.org", false},
+		{"second From", "From: app@example.com\r\nFrom: boss@example.org\r\n\r\n", "550 5.7.1 ", false},
+		{"second address", "From: app@example.com, boss@example.org\r\n\r\n", "550 5.7.1 ", false},
+		{"From that is no list", "From: app@example.com boss@example.org\r\n\r\n", "554 5.6.0 ", false},
+		{"too large", "Subject: x\r\n\r\n" + strings.Repeat("x\r\n", 30_000), "552 5.3.4 ", false},
+		{"much too large", "Subject: x\r\n\r\n" + strings.Repeat("x\r\n", 100_000), "552 5.3.4 ", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, func(f *fixture) {
+				if tc.name == "large header" {
+					f.config.Message.MaxSize = 1 << 20
+				}
+			})
+			c := f.login()
+			c.begin()
+			// The server may close before it has all.
+			_, _ = io.WriteString(c.conn, tc.content+wireEnd)
+			c.expect(tc.want)
+			if n := len(f.spool.messages()); n != 0 {
+				t.Errorf("%d messages stored", n)
+			}
+			if tc.closes {
+				c.expectClosed()
+				return
+			}
+			c.begin()
+			c.do("From: app@example.com\r\n\r\nfine\r\n.", "250 2.0.0 Ok: queued as ")
+			if f.value("mailrelay_messages_refused_total") != 1 {
+				t.Error("the refusal was not counted")
+			}
+		})
+	}
+}
+
+func TestSizeLimitIsExact(t *testing.T) {
+	t.Parallel()
+	const limit = 1000
+	f := start(t, func(f *fixture) { f.config.Message.MaxSize = limit })
+	c := f.login()
+	for size, want := range map[int]string{limit - 1: "250 ", limit: "250 ", limit + 1: "552 5.3.4 "} {
+		c.begin()
+		content := "Subject: x\r\n\r\n"
+		content += strings.Repeat("y", size-len(content)-len("\r\n"))
+		c.send(content + wireEnd)
+		c.expect(want)
+	}
+	if n := len(f.spool.messages()); n != 2 {
+		t.Errorf("%d messages stored, want 2", n)
+	}
+}
+
+func TestAnySenderMayHaveAnyFrom(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(f *fixture) { f.setSenders("*") })
+	c := f.login()
+	for _, from := range []string{"From: anybody@example.org", "From: no list at all", "X: none"} {
+		c.begin()
+		c.do(from+"\r\n\r\nx\r\n.", "250 ")
+	}
+}
+
+func TestLongLinesPass(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	c := f.login()
+	c.begin()
+	line := strings.Repeat("x", 40_000)
+	c.do("Subject: x\r\n\r\n"+line+"\r\n.", "250 ")
+	if m := f.spool.messages(); len(m) != 1 || !strings.HasSuffix(m[0].content, "\r\n\r\n"+line+"\r\n") {
+		t.Error("the line did not pass unaltered")
+	}
+}
+
+func TestSMTPUTF8OnlyWhereNeeded(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, parameter, recipient, subject string
+		utf8, eightBit                      bool
+	}{
+		{"asked without need", " SMTPUTF8", "bob@example.net", "plain", false, false},
+		{"recipient", " SMTPUTF8", "b\u00f6b@example.net", "plain", true, false},
+		{"header", " SMTPUTF8", "bob@example.net", "gr\u00fc\u00dfe", true, true},
+		{"header without asking", "", "bob@example.net", "gr\u00fc\u00dfe", false, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t)
+			c := f.login()
+			c.do("MAIL FROM:<app@example.com>"+tc.parameter, "250 ")
+			c.do("RCPT TO:<"+tc.recipient+">", "250 ")
+			c.do("DATA", "354 ")
+			c.do("Subject: "+tc.subject+"\r\n\r\nbody\r\n.", "250 ")
+			m := f.spool.messages()[0]
+			if m.envelope.SMTPUTF8 != tc.utf8 || m.envelope.EightBit != tc.eightBit {
+				t.Errorf("envelope %+v", m.envelope)
+			}
+			if strings.Contains(m.content, "with UTF8SMTPSA ") != tc.utf8 {
+				t.Errorf("content %q", m.content)
+			}
+		})
+	}
+}
+
+func TestPipelinedTransactions(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	c := f.login()
+	const n = 20
+	commands := "MAIL FROM:<app@example.com>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n"
+	for range n {
+		c.send(commands)
+		c.expect("250 ")
+		c.expect("250 ")
+		c.expect("354 ")
+		// The next transaction does not wait for the reply to this one.
+		c.send("Subject: x\r\n\r\nx" + wireEnd + commands)
+		c.expect("250 2.0.0 Ok: queued as ")
+		c.expect("250 ")
+		c.expect("250 ")
+		c.expect("354 ")
+		c.send("Subject: y\r\n\r\ny" + wireEnd)
+		c.expect("250 2.0.0 Ok: queued as ")
+	}
+	if m := f.spool.messages(); len(m) != 2*n {
+		t.Errorf("%d messages stored, want %d", len(m), 2*n)
+	}
+}
+
+func TestBDATIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, chunks := range map[string][]string{
+		"one":          {"BDAT 14 LAST\r\nSubject: x\r\n\r\n"},
+		"empty last":   {"BDAT 0 LAST\r\n"},
+		"many":         {"BDAT 7\r\nSubject", "BDAT 7 LAST\r\n: x\r\n\r\n"},
+		"with command": {"BDAT 42\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t)
+			c := f.login()
+			c.do("MAIL FROM:<app@example.com>", "250 ")
+			c.do("RCPT TO:<bob@example.net>", "250 ")
+			for _, chunk := range chunks {
+				c.send(chunk)
+				c.expect("502 5.5.1 ")
+			}
+			c.do("NOOP", "250 ")
+			if n := len(f.spool.messages()); n != 0 {
+				t.Errorf("%d messages stored", n)
+			}
+		})
+	}
+}
+
+func TestCutBodyNeverCommits(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	const content = "From: app@example.com\r\n\r\nline\r\n.\r" // one octet short of its end
+	for cut := range len(content) + 1 {
+		for _, orderly := range []bool{true, false} {
+			c := f.login()
+			c.begin()
+			c.send(content[:cut])
+			if orderly {
+				_ = c.conn.Close() // says close_notify
+			} else {
+				_ = c.conn.NetConn().Close()
+			}
+		}
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for f.value("mailrelay_messages_refused_total", reasonInterrupted) < 2*float64(len(content)+1) {
+		if time.Now().After(deadline) {
+			t.Fatal("the server has not noticed every cut")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if m := f.spool.messages(); len(m) != 0 {
+		t.Errorf("%d messages stored: %q", len(m), m[0].content)
+	}
+}
+
+func TestAcceptedMessageIsOneLogLine(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]string{
+		config.RecipientsFull:   `"recipients":["bob@example.net"]`,
+		config.RecipientsDomain: `"recipients":["example.net"]`,
+		config.RecipientsHash:   `"recipients":["` + config.FormatRecipient(config.RecipientsHash, "bob@example.net") + `"]`,
+	} {
+		f := start(t, func(f *fixture) { f.config.Logging.Recipients = mode })
+		c := f.login()
+		c.begin()
+		c.do("Message-ID: <m@example.com>\r\n\r\nsecret body\r\n.", "250 ")
+		log := f.log.String()
+		line := ""
+		for _, l := range strings.Split(log, "\n") {
+			if strings.Contains(l, `"msg":"accepted"`) {
+				line += l
+			}
+		}
+		for _, part := range []string{
+			want, `"queue_id":"id2"`, `"message_id":"<m@example.com>"`, `"user":"app.shop"`, `"sender":"app@example.com"`,
+			`"size":`, `"tls":"TLS1.3 TLS_`, `"client":"127.0.0.1"`, `"service":"submissions"`, `"duration":`,
+		} {
+			if strings.Count(line, part) != 1 {
+				t.Errorf("%s: the line has not one %s:\n%s", mode, part, line)
+			}
+		}
+		if strings.Contains(log, "secret body") || strings.Contains(log, testPassword) {
+			t.Errorf("the log shows too much:\n%s", log)
+		}
+	}
+}
