@@ -35,7 +35,7 @@ mailpit := github.com/axllent/mailpit
 kubeconform := github.com/yannh/kubeconform/cmd/kubeconform
 
 $(TOOLS:%=$(BIN)/%): $(BIN)/%: hack/tools/go.mod
-	go -C hack/tools build -o $(CURDIR)/$@ $($*)
+	CGO_ENABLED=0 go -C hack/tools build -o $(CURDIR)/$@ $($*)
 	@touch $@
 
 ##@ Generate and check

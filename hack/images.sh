@@ -1,17 +1,36 @@
 #!/usr/bin/env bash
-# Makes the images of operator and relay as archives in dist/, tagged by the content of
-# their binary: an image, and so the pods that run it, changes only when its binary does.
-# Writes dist/images.env with MANAGER_IMAGE and RELAY_IMAGE. With IMAGE_REPO set it pushes.
+# Makes the images of operator and relay, and those of the demo (Mailpit, mail clients), as
+# archives in dist/. Each is tagged by its content: an image, and so the pods that run it,
+# changes only when its binary does. Writes dist/images.env with their names. With
+# IMAGE_REPO set it pushes them there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 repo=${IMAGE_REPO:-mailrelay.dev}
 mkdir -p dist
-: >dist/images.env
+rm -f dist/images.env
 
-for name in manager relay; do
-  tag=$(sha256sum "bin/$name" | cut -c1-12)
-  image=$repo/$name:$tag
-  go -C hack/image run . --root "$PWD" --binary "bin/$name" --entrypoint "/$name" \
-    --tag "$image" --out "dist/$name.tar" ${IMAGE_REPO:+--push "$IMAGE_REPO"}
-  echo "${name^^}_IMAGE=$image" >>dist/images.env
+# image NAME CONTENT_FILE FLAG...
+image() {
+  local name=$1 tag
+  tag=$(sha256sum "$2" | cut -c1-12)
+  shift 2
+  if [ -n "${IMAGE_REPO:-}" ] || [ ! -e "dist/$name-$tag.tar" ]; then
+    rm -f dist/"$name"-*.tar
+    go -C hack/image run . --root "$PWD" --tag "$repo/$name:$tag" --out "dist/$name-$tag.tar" \
+      ${IMAGE_REPO:+--push "$IMAGE_REPO"} "$@"
+  fi
+  echo "${name^^}_IMAGE=$repo/$name:$tag" >>dist/images.env
+}
+
+for name in manager relay mailpit; do
+  image "$name" "bin/$name" --binary "bin/$name" --entrypoint "/$name"
 done
+
+# The clients come from Debian; their list is what the image depends on.
+packages=(swaks libnet-ssleay-perl msmtp curl python3-minimal libpython3-stdlib bash coreutils netcat-openbsd openssl)
+printf '%s\n' "${packages[@]}" >dist/clients.list
+if [ ! -e dist/clients/bin/bash ]; then
+  rm -rf dist/clients
+  go -C hack/image run ./debtree --out "$PWD/dist/clients" "${packages[@]}"
+fi
+image clients dist/clients.list --tree dist/clients --env PATH=/usr/local/bin:/usr/bin:/bin --entrypoint /bin/bash
