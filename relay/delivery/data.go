@@ -113,7 +113,7 @@ type sourceReader struct {
 
 func (s *sourceReader) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 	}
 	return n, err
@@ -126,7 +126,7 @@ func (t *transaction) abandon(err, sourceErr error) (reply, *Error) {
 	switch {
 	case sourceErr != nil:
 		return reply{}, localFailure(sourceErr)
-	case err == errLineEnds:
+	case errors.Is(err, errLineEnds):
 		failure := refusal(ClassMessage, StepContent, 554, "5.6.0", err.Error())
 		failure.Err = err
 		return reply{}, failure

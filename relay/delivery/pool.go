@@ -140,7 +140,7 @@ func (p *pool) close() {
 	var closing sync.WaitGroup
 	for _, c := range idle {
 		if c.stop() {
-			closing.Go(c.connection.close)
+			closing.Go(c.close)
 		}
 	}
 	closing.Wait()

@@ -221,14 +221,18 @@ func (r *testRelay) upstream(name string) config.ResolvedUpstream {
 }
 
 func (r *testRelay) newScheduler() *Scheduler {
-	return New(Options{
+	options := Options{
 		Spool: r.store, Snapshot: r.snapshot, Clock: r.clock, Registerer: r.registry,
-		Rand:   func() float64 { return 0.5 },
-		Logger: slog.New(slog.NewJSONHandler(r.logs, nil)),
-		transport: func(u config.ResolvedUpstream, _ prometheus.Gauge) transport {
+		Timeouts: shortTimeouts(),
+		Rand:     func() float64 { return 0.5 },
+		Logger:   slog.New(slog.NewJSONHandler(r.logs, nil)),
+	}
+	if r.upstreams != nil {
+		options.transport = func(u config.ResolvedUpstream, _ prometheus.Gauge) transport {
 			return r.upstreams[u.Name]
-		},
-	})
+		}
+	}
+	return New(options)
 }
 
 // restart replaces the scheduler by one that knows only what is in the spool.

@@ -128,6 +128,7 @@ func (t *transaction) mail() string {
 	if t.extensions.has("SIZE") {
 		line += " SIZE=" + strconv.FormatInt(m.size, 10)
 	}
+	// An upstream without 8BITMIME gets 8-bit content as it is: nearly all of them take it.
 	// RFC 6531 §3.1: a message that needs SMTPUTF8 has 8-bit content, in its header.
 	if (m.eightBit || m.smtpUTF8) && t.extensions.has("8BITMIME") {
 		line += " BODY=8BITMIME"

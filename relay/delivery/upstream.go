@@ -85,7 +85,7 @@ func (s *Scheduler) observe(a *attempt) {
 	for _, e := range a.errors {
 		a.upstream.failed(e, now)
 	}
-	if a.fault != nil && !a.giveUp {
+	if a.fault != nil && !a.giveUp && !a.interrupted {
 		s.hold(a.upstream, a.generation, a.fault, now)
 	}
 }
