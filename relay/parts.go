@@ -7,14 +7,13 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/emersion/go-smtp"
-
 	"github.com/mailrelay-dev/mailrelay-operator/relay/admin"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/delivery"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/frontdoor"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/submission"
 )
 
 // parts are what a relay is made of. Mail goes from door to server to store to scheduler;
@@ -31,7 +30,7 @@ type parts struct {
 	store     *spool.Store
 	scheduler *delivery.Scheduler
 	door      *frontdoor.Door
-	server    *smtp.Server
+	server    *submission.Server
 	admin     *admin.Server
 	addresses Addresses
 }

@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -23,7 +24,7 @@ func TestSmuggling(t *testing.T) {
 	t.Parallel()
 	const second = "MAIL FROM:<boss@example.com>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil"
 	for _, sequence := range notTheEnd {
-		t.Run(strings.Trim(strings.ReplaceAll(sequence, "\x00", "NUL"), ""), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", sequence), func(t *testing.T) {
 			t.Parallel()
 			f := start(t)
 			c := f.login()
@@ -55,6 +56,46 @@ func checkWhole(t *testing.T, m stored) {
 	}
 	if bare := strings.ReplaceAll(m.content, "\r\n", ""); strings.ContainsAny(bare, "\r\n\x00") {
 		t.Errorf("the message has a bare CR, LF or NUL: %q", m.content)
+	}
+}
+
+// TestEndBehindABareCRDoesNotHang sends an end of data that go-smtp does not see.
+func TestEndBehindABareCRDoesNotHang(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"\r\r\n.\r\n", "\r\n\r\r\n.\r\n", "\r\n.x\r\r\n.\r\n", "\r\n..\r\r\n.\r\n", "\r\r\r\n.\r\n",
+		"\r\n.\r\r\n.\r\n", "\r\r\n.\r\r\n"} {
+		f := start(t)
+		c := f.login()
+		c.begin()
+		_, _ = io.WriteString(c.conn, "From: app@example.com\r\n\r\nfirst"+end)
+		c.expect("554 5.6.0 ")
+		c.expectClosed()
+		if n := len(f.spool.messages()); n != 0 {
+			t.Errorf("%q: %d messages stored", end, n)
+		}
+	}
+}
+
+// TestCloseDuringData ends the server while a message comes in: go-smtp then resets the
+// session from another goroutine.
+func TestCloseDuringData(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		f := start(t)
+		c := f.login()
+		c.begin()
+		c.send("From: app@example.com\r\n\r\nfirst\r\n")
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			f.stop()
+		}()
+		_, _ = io.WriteString(c.conn, strings.Repeat("more\r\n", 1000)+wireEnd)
+		_, _ = io.ReadAll(c.in)
+		<-closed
+		if n := len(f.spool.messages()); n > 1 {
+			t.Errorf("%d messages stored", n)
+		}
 	}
 }
 
@@ -98,7 +139,7 @@ func TestPlaintextIsNotServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !server.AllowInsecureAuth || server.Debug != nil || server.TLSConfig != nil {
+	if !server.smtp.AllowInsecureAuth || server.smtp.Debug != nil || server.smtp.TLSConfig != nil {
 		t.Error("the server is not set as the session expects")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,7 +13,7 @@ import (
 
 // client is an SMTP client that sends just what the test says.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	conn *tls.Conn
 	in   *bufio.Reader
 }

@@ -25,6 +25,8 @@ func (s *session) Data(r io.Reader) error {
 	if tx == nil {
 		return s.answer("DATA", refuse(reasonSequence, 503, 5, 5, 1, "Send MAIL and RCPT first"))
 	}
+	s.conn.watch(true)
+	defer s.conn.watch(false)
 	body := &bodyReader{src: r, limit: s.config().Message.MaxSize}
 	id, refused := s.receive(tx, body)
 	if refused != nil {
@@ -139,8 +141,7 @@ func (s *session) contentRefusal(err error) *refusal {
 	case errors.Is(err, errTooLarge):
 		return tooLarge(s.config().Message.MaxSize)
 	case errors.Is(err, message.ErrBareCR):
-		// go-smtp does not see the end of data behind some of these, and would wait for it
-		// until the client gives up.
+		// Whether the end of data behind it was seen is not known, so this is the end.
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a bare CR: end lines with CR LF").andHangUp()
 	case errors.Is(err, message.ErrNUL):
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a NUL octet: encode binary content")

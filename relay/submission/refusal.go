@@ -94,9 +94,9 @@ func (s *session) answer(command string, r *refusal) error {
 	s.logRefusal(command, r)
 	switch {
 	case r.hangUp:
-		s.conn.Abort(replyLine(r.reply))
+		s.abort(replyLine(r.reply))
 	case r.reply.Code >= 500 && s.spendFault():
-		s.conn.Abort(replyLine(reply(421, 4, 7, 0, "Too many errors on this connection")))
+		s.abort(replyLine(reply(421, 4, 7, 0, "Too many errors on this connection")))
 	}
 	return r.reply
 }

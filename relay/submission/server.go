@@ -4,9 +4,12 @@
 package submission
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -36,12 +39,18 @@ type Options struct {
 	Now func() time.Time
 }
 
-// NewServer makes an SMTP server to Serve a listener whose connections implement Transport.
+// Server is the SMTP server.
+type Server struct {
+	smtp    *smtp.Server
+	backend *backend
+}
+
+// NewServer makes a server.
 //
 // go-smtp's own limits stay off. It refuses a message of exactly its size limit and takes
 // its limits once and for all; the session counts by the configuration in use. Time and the
-// length of lines belong to whoever owns the connections.
-func NewServer(opts Options) (*smtp.Server, error) {
+// length of command lines belong to whoever owns the connections.
+func NewServer(opts Options) (*Server, error) {
 	b, err := newBackend(opts)
 	if err != nil {
 		return nil, err
@@ -51,11 +60,20 @@ func NewServer(opts Options) (*smtp.Server, error) {
 	s.MaxLineLength = 0
 	s.EnableSMTPUTF8 = true
 	// go-smtp takes a connection for encrypted only when it is a *tls.Conn. Ours are not,
-	// so it must be told that AUTH is fine; newSession refuses a connection without TLS.
+	// so it must be told that AUTH is fine; NewSession refuses a connection without TLS.
 	s.AllowInsecureAuth = true
 	s.ErrorLog = errorLog{b.log}
-	return s, nil
+	return &Server{smtp: s, backend: b}, nil
 }
+
+// Serve serves the connections of a listener, which must be Transports. It returns when
+// Accept fails or the server is closed.
+func (s *Server) Serve(l net.Listener) error {
+	return s.smtp.Serve(listener{Listener: l, config: s.backend.config})
+}
+
+// Close closes the listeners and all connections at once.
+func (s *Server) Close() error { return s.smtp.Close() }
 
 // backend is what all sessions share.
 type backend struct {
@@ -97,11 +115,18 @@ func newBackend(opts Options) (*backend, error) {
 	}, nil
 }
 
-// errorLog is go-smtp's Logger: connections that broke off, and recovered panics.
+// errorLog is go-smtp's Logger. It hears of connections that broke off, which is everyday
+// business, and of panics that go-smtp recovered from.
 type errorLog struct{ log *slog.Logger }
 
 // Printf implements smtp.Logger.
-func (l errorLog) Printf(format string, v ...any) { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l errorLog) Printf(format string, v ...any) {
+	level := slog.LevelDebug
+	if strings.HasPrefix(format, "panic") {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, fmt.Sprintf(format, v...))
+}
 
 // Println implements smtp.Logger.
 func (l errorLog) Println(v ...any) { l.log.Warn(fmt.Sprint(v...)) }

@@ -1,7 +1,10 @@
 package submission
 
 import (
+	"crypto/tls"
+	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +25,8 @@ const (
 // Logout may come while Data runs.
 type session struct {
 	*backend
-	conn    Transport
+	conn    *conn
+	abort   func(reply string)
 	service string
 	tls     string
 	client  netip.Addr
@@ -37,6 +41,43 @@ type session struct {
 }
 
 var _ smtp.AuthSession = (*session)(nil)
+
+// NewSession implements smtp.Backend. It is called at the first EHLO or HELO.
+func (b *backend) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	own := c.Conn().(*conn) // Serve hands over nothing else
+	t, ok := own.Conn.(Transport)
+	if !ok || !t.ConnectionState().HandshakeComplete {
+		b.log.Error("a connection without TLS reached the SMTP server and is refused", "client", c.Conn().RemoteAddr().String())
+		return nil, reply(554, 5, 7, 0, "This connection is not encrypted")
+	}
+	s := &session{
+		backend: b,
+		conn:    own,
+		abort:   t.Abort,
+		tls:     describeTLS(t.ConnectionState()),
+		client:  clientAddress(t),
+		greeted: c.Hostname,
+	}
+	if n, ok := own.Conn.(serviceNamer); ok {
+		s.service = n.Service()
+	}
+	return s, nil
+}
+
+// clientAddress is the address that the client connected from, not valid when unknown.
+func clientAddress(c net.Conn) netip.Addr {
+	ap, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+// describeTLS names version and cipher suite, such as "TLS1.3 TLS_AES_128_GCM_SHA256".
+func describeTLS(state tls.ConnectionState) string {
+	version := strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
+	return version + " " + tls.CipherSuiteName(state.CipherSuite)
+}
 
 // transaction is one mail transaction (RFC 5321 §3.3).
 type transaction struct {
