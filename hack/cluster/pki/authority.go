@@ -110,17 +110,18 @@ func (a *Authority) create(name string, template *x509.Certificate) (*x509.Certi
 	return certificate, key, nil
 }
 
-// WriteKey makes a private key and writes it to path.
+// WriteKey makes a private key and writes it to path, in the older of the two
+// encodings: the API server reads keys of service accounts in no other.
 func WriteKey(path string) (crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encode a key: %w", err)
 	}
-	return key, writePEM(path, "PRIVATE KEY", der, 0o600)
+	return key, writePEM(path, "EC PRIVATE KEY", der, 0o600)
 }
 
 func writePEM(path, kind string, der []byte, mode os.FileMode) error {
