@@ -142,10 +142,7 @@ func TestPlaintextIsNotServed(t *testing.T) {
 	if !server.smtp.AllowInsecureAuth || server.smtp.Debug != nil || server.smtp.TLSConfig != nil {
 		t.Error("the server is not set as the session expects")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t)
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
 	conn, err := net.Dial("tcp", l.Addr().String())

@@ -16,7 +16,8 @@ func (s *session) AuthMechanisms() []string { return s.mechanisms.Names() }
 func (s *session) Auth(mechanism string) (gosasl.Server, error) {
 	exchange, r := s.startAuth(mechanism)
 	if r != nil {
-		return nil, s.answer("AUTH", r)
+		s.logRefusal("AUTH", r)
+		return nil, s.say(r)
 	}
 	return &login{session: s, mechanism: mechanism, exchange: exchange}, nil
 }
@@ -86,7 +87,7 @@ func (s *session) loginFailed(l *login, err error) error {
 	}
 	s.metrics.logins.WithLabelValues(result, l.mechanism).Inc()
 	s.log.Warn("login failed", s.about("mechanism", l.mechanism, "claimed_user", clip(l.exchange.User()), "error", err)...)
-	return s.answer("AUTH", r)
+	return s.say(r)
 }
 
 // lastLogin reports whether the client has no further try.

@@ -25,13 +25,18 @@ func (f *fixture) connect() *client {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	conn := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
-	f.t.Cleanup(func() { _ = c.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	cl := &client{t: f.t, conn: conn, in: bufio.NewReader(conn)}
+	cl := f.encrypt(c)
 	cl.expect("220 ")
 	cl.do("EHLO client.test", "250 ")
 	return cl
+}
+
+// encrypt begins TLS on a connection.
+func (f *fixture) encrypt(c net.Conn) *client {
+	conn := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	f.t.Cleanup(func() { _ = c.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return &client{t: f.t, conn: conn, in: bufio.NewReader(conn)}
 }
 
 // login opens a connection and logs in.

@@ -133,6 +133,12 @@ func TestFailedLoginsEndTheConnection(t *testing.T) {
 			c.send("AUTH PLAIN " + plainResponse("", testUser, "wrong") + "\r\n")
 			c.expect("421 4.7.0 ")
 			c.expectClosed()
+			if name == "wrong" && f.value("mailrelay_auth_total", "PLAIN refused") != maxLogins {
+				t.Error("the logins were not counted")
+			}
+			if f.value("mailrelay_messages_refused_total") != 0 {
+				t.Error("a login was counted as a message")
+			}
 		})
 	}
 }

@@ -55,6 +55,17 @@ type fixture struct {
 // changed before it serves.
 func start(t testing.TB, change ...func(*fixture)) *fixture {
 	t.Helper()
+	f := newFixture(t)
+	for _, c := range change {
+		c(f)
+	}
+	l := listen(t)
+	f.address = l.Addr().String()
+	f.serve(encryptedListener{l})
+	return f
+}
+
+func newFixture(t testing.TB) *fixture {
 	f := &fixture{
 		t:     t,
 		spool: &memorySpool{},
@@ -67,11 +78,16 @@ func start(t testing.TB, change ...func(*fixture)) *fixture {
 		log:     &syncBuffer{},
 	}
 	f.setSenders("example.com")
-	for _, c := range change {
-		c(f)
-	}
-	f.serve()
 	return f
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func (f *fixture) setSenders(senders ...string) {
@@ -80,7 +96,8 @@ func (f *fixture) setSenders(senders ...string) {
 	})
 }
 
-func (f *fixture) serve() {
+// serve runs a server on the listener until the end of the test.
+func (f *fixture) serve(l net.Listener) {
 	server, err := NewServer(Options{
 		Config:     configOf(f),
 		Users:      f.users,
@@ -91,15 +108,10 @@ func (f *fixture) serve() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.address = l.Addr().String()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(encryptedListener{l})
+		_ = server.Serve(l)
 	}()
 	f.stop = func() {
 		_ = server.Close()

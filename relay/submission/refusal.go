@@ -85,13 +85,19 @@ func printable(text string) string {
 	return string(out)
 }
 
-// answer logs and counts a refusal and returns it as go-smtp wants it; nil for none.
+// answer logs and counts a refusal within a mail transaction and returns it as go-smtp
+// wants it; nil for none.
 func (s *session) answer(command string, r *refusal) error {
 	if r == nil {
 		return nil
 	}
 	s.metrics.refused.WithLabelValues(r.reason).Inc()
 	s.logRefusal(command, r)
+	return s.say(r)
+}
+
+// say returns the reply of a refusal, and ends the connection where it is the last word.
+func (s *session) say(r *refusal) error {
 	switch {
 	case r.hangUp:
 		s.abort(replyLine(r.reply))
