@@ -94,7 +94,7 @@ func checkLocalPart(s string) error {
 	for _, r := range s {
 		switch {
 		case r == '.' || isAtext(r):
-		case r > ' ' && r < unicode.MaxASCII || r == ' ':
+		case r >= ' ' && r < unicode.MaxASCII:
 			return &AddressError{NeedsQuotes, "an address whose local-part needs quotes is not supported"}
 		default:
 			return &AddressError{BadSyntax, "the part before the @ has a character that is not allowed"}
