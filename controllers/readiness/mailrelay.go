@@ -48,3 +48,8 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 	}
 	return summary.evaluate(facts, facts.Relay.Generation)
 }
+
+// Paused is what can be said of a relay that is left alone.
+func Paused(facts *Facts) []metav1.Condition {
+	return []metav1.Condition{stalled.abnormal(facts, facts.Relay.Generation)}
+}

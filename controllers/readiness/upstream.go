@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -79,7 +80,7 @@ func upstreamIsReachable(f *Facts) *finding {
 		return nil
 	}
 	return &finding{reason: "UpstreamUnreachable", message: fmt.Sprintf(
-		"upstream %s (%s:%d, tls %s) cannot be used: %s. Mail is kept and tried again", upstream.Name, upstream.Host, upstream.Port, upstream.TLS, report.LastError)}
+		"upstream %s (%s:%d, tls %s) cannot be used: %s. Mail is kept and tried again", upstream.Name, upstream.Host, upstream.Port, resources.UpstreamTLS(upstream), report.LastError)}
 }
 
 // newestFailure is the newest report of any pod about an upstream when it tells of a failure.

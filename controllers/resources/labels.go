@@ -29,6 +29,10 @@ const (
 	// NudgeAnnotation on a pod changes when a mounted Secret has changed, which makes the
 	// kubelet refresh the volumes at once.
 	NudgeAnnotation = "mailrelay.dev/configuration"
+
+	// startAnnotation on the pod template holds the StartHash, so that pods restart when what
+	// they read only at start has changed.
+	startAnnotation = "mailrelay.dev/start"
 )
 
 // Labels of every child of a relay.

@@ -1,6 +1,9 @@
 package resources
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"time"
@@ -49,6 +52,15 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 			StatusClientCAFile: path.Join(ConfigDir, OperatorCAKey),
 		},
 	}
+}
+
+// StartHash is the hash of what a relay reads only at its start: it changes when pods have to
+// restart.
+func StartHash(c *config.Config) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %t %t %q", c.Hostname, c.Listeners.Submissions.Disabled, c.Listeners.Submission.Disabled,
+		cmp.Or(c.TLS.MinVersion, "1.2"))
+	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
 // tlsConfig always names the external files: the relay passes over files that are missing,

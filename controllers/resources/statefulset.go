@@ -22,6 +22,8 @@ type Workload struct {
 	// Replicas is the number of pods to run, which is more than spec asks for while a
 	// scale-down is refused.
 	Replicas int32
+	// StartHash is the StartHash of the configuration.
+	StartHash string
 	// QueueSize of each pod's volume; that of the existing StatefulSet, which cannot change.
 	QueueSize resource.Quantity
 }
@@ -43,6 +45,7 @@ func StatefulSet(relay *v1alpha1.MailRelay, workload Workload) *appsv1ac.Statefu
 				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
 			WithTemplate(corev1ac.PodTemplateSpec().
 				WithLabels(Labels(relay)).
+				WithAnnotations(map[string]string{startAnnotation: workload.StartHash}).
 				WithSpec(podSpec(relay, workload.Image))).
 			WithVolumeClaimTemplates(spoolClaim(relay, workload.QueueSize)))
 }

@@ -1,0 +1,81 @@
+package controllers
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// Board is where the MailRelay loop puts what RelayUsers wait for: the CA that apps need, and
+// which credentials every ready pod has loaded. It is filled anew after a restart.
+type Board struct {
+	mu     sync.Mutex
+	relays map[types.NamespacedName]posting
+	// Changes are the RelayUsers for which something changed.
+	Changes chan event.GenericEvent
+}
+
+// posting is what one relay has told.
+type posting struct {
+	ca string
+	// loaded are the versions of the credentials that all ready pods have loaded.
+	loaded map[types.NamespacedName]version
+}
+
+// NewBoard returns an empty board.
+func NewBoard() *Board {
+	return &Board{
+		relays:  map[types.NamespacedName]posting{},
+		Changes: make(chan event.GenericEvent, 1024),
+	}
+}
+
+// post replaces what a relay has told and wakes the users for which that makes a difference.
+// All of its users, known by their names, wait for a CA.
+func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh posting, all []types.NamespacedName) {
+	b.mu.Lock()
+	old := b.relays[relay]
+	b.relays[relay] = posting{ca: fresh.ca, loaded: maps.Clone(fresh.loaded)}
+	b.mu.Unlock()
+	for _, user := range all {
+		if old.ca == fresh.ca && old.loaded[user] == fresh.loaded[user] {
+			continue
+		}
+		wake := event.GenericEvent{Object: &v1alpha1.RelayUser{
+			ObjectMeta: metav1.ObjectMeta{Namespace: user.Namespace, Name: user.Name},
+		}}
+		select {
+		case b.Changes <- wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *Board) forget(relay types.NamespacedName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.relays, relay)
+}
+
+// ca is the CA of a relay as PEM, empty while it has none.
+func (b *Board) ca(relay types.NamespacedName) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.relays[relay].ca
+}
+
+// hasLoaded reports whether all ready pods of a relay have loaded this version of a user's
+// credentials.
+func (b *Board) hasLoaded(relay, user types.NamespacedName, credentials version) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	loaded, ok := b.relays[relay].loaded[user]
+	return ok && loaded == credentials
+}

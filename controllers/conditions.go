@@ -1,0 +1,62 @@
+package controllers
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// setConditions puts conditions into a status; the time of the last transition stays where
+// the status of a condition does.
+func setConditions(into *[]metav1.Condition, conditions []metav1.Condition) {
+	for _, c := range conditions {
+		meta.SetStatusCondition(into, c)
+	}
+}
+
+// recordChanges records an event for each condition whose status or reason changed. The
+// reason of the event is that of the condition.
+func recordChanges(recorder events.EventRecorder, object client.Object, before, after []metav1.Condition) {
+	for i := range after {
+		c := &after[i]
+		old := meta.FindStatusCondition(before, c.Type)
+		if old != nil && old.Status == c.Status && old.Reason == c.Reason {
+			continue
+		}
+		// At first sight only what is wrong is news.
+		if old == nil && !bad(c) {
+			continue
+		}
+		kind := corev1.EventTypeNormal
+		if bad(c) {
+			kind = corev1.EventTypeWarning
+		}
+		recorder.Eventf(object, nil, kind, c.Reason, c.Type, "%s", clip(c.Message))
+	}
+}
+
+// bad reports whether a condition tells of something that is not as it should be; of the two
+// that are true in that case, work in progress is not bad.
+func bad(c *metav1.Condition) bool {
+	switch c.Type {
+	case v1alpha1.ConditionStalled:
+		return c.Status == metav1.ConditionTrue
+	case v1alpha1.ConditionReconciling:
+		return false
+	default:
+		return c.Status == metav1.ConditionFalse
+	}
+}
+
+// clip keeps a note within what an event may hold.
+func clip(note string) string {
+	const most = 1000
+	if len(note) <= most {
+		return note
+	}
+	return note[:most] + "..."
+}

@@ -1,0 +1,161 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+const (
+	// settleTime is how long a queue must be empty after the Service is gone: clients that
+	// were just connected may still hand over a message.
+	settleTime = 5 * time.Second
+	// deletionInterval is how often a relay in deletion is looked at.
+	deletionInterval = 2 * time.Second
+)
+
+// deletionSteps let the queue run empty and then take everything away. As long as there is
+// mail the relay is kept working: a foreground deletion takes the children away first.
+func (r *MailRelayReconciler) deletionSteps(s *scope) []step {
+	if !controllerutil.ContainsFinalizer(s.relay, QueueFinalizer) {
+		return nil
+	}
+	s.facts.Deletion = &readiness.Deletion{}
+	s.again(jitter(deletionInterval))
+	return []step{r.leave}
+}
+
+// leave decides how far the deletion is, by the volumes that are left: only a volume can hold
+// mail.
+func (r *MailRelayReconciler) leave(ctx context.Context, s *scope) error {
+	ends, err := r.namespaceEnds(ctx, s)
+	if err != nil {
+		return err
+	}
+	if ends {
+		return r.leaveWithNamespace(ctx, s)
+	}
+	claims, err := r.claims(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(claims) > 0 && s.relay.Annotations[resources.DiscardQueueAnnotation] != "true" {
+		empty, err := r.drain(ctx, s, claims)
+		if err != nil || !empty {
+			return err
+		}
+	}
+	s.facts.Deletion.Removing = true
+	for i := range claims {
+		if err := r.applier().Delete(ctx, &claims[i]); err != nil {
+			return err
+		}
+	}
+	return r.removeChildren(ctx, s)
+}
+
+// claims are the volumes of the relay that are not on their way out, read live: a volume
+// overlooked is mail lost.
+func (r *MailRelayReconciler) claims(ctx context.Context, s *scope) ([]corev1.PersistentVolumeClaim, error) {
+	list := &corev1.PersistentVolumeClaimList{}
+	if err := r.Live.List(ctx, list, client.InNamespace(s.relay.Namespace),
+		client.MatchingLabels(resources.PodSelector(s.relay))); err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
+	}
+	return slices.DeleteFunc(list.Items, func(claim corev1.PersistentVolumeClaim) bool {
+		return !claim.DeletionTimestamp.IsZero() || !strings.HasPrefix(claim.Name, claimPrefix(s))
+	}), nil
+}
+
+func claimPrefix(s *scope) string { return resources.SpoolVolume + "-" + s.relay.Name + "-" }
+
+// drain keeps the relay delivering, out of the reach of new clients, and reports whether
+// every volume is known to be empty for long enough.
+func (r *MailRelayReconciler) drain(ctx context.Context, s *scope, claims []corev1.PersistentVolumeClaim) (empty bool, err error) {
+	s.minReplicas = replicasFor(s, claims)
+	if _, err := r.applier().Remove(ctx, s.relay, &corev1.Service{ObjectMeta: named(s.relay, s.relay.Name)}); err != nil {
+		return false, err
+	}
+	for _, step := range r.serviceSteps() {
+		if err := s.note(step(ctx, s)); err != nil {
+			return false, err
+		}
+	}
+	s.facts.Deletion.Queued, s.facts.Deletion.Silent = queued(s, claims)
+	if s.facts.Deletion.Queued > 0 || len(s.facts.Deletion.Silent) > 0 {
+		s.memory.emptySince = time.Time{}
+		return false, nil
+	}
+	if s.memory.emptySince.IsZero() {
+		s.memory.emptySince = s.facts.Now
+	}
+	s.facts.Deletion.Removing = true
+	left := settleTime - s.facts.Now.Sub(s.memory.emptySince)
+	s.again(max(left, time.Millisecond))
+	return left <= 0, nil
+}
+
+// replicasFor is the number of pods that gives each volume its pod.
+func replicasFor(s *scope, claims []corev1.PersistentVolumeClaim) int32 {
+	replicas := int32(0)
+	for i := range claims {
+		ordinal, err := strconv.ParseInt(strings.TrimPrefix(claims[i].Name, claimPrefix(s)), 10, 32)
+		if err == nil {
+			replicas = max(replicas, int32(ordinal)+1)
+		}
+	}
+	return replicas
+}
+
+// queued adds up the messages on the volumes and names those whose pod has told nothing.
+func queued(s *scope, claims []corev1.PersistentVolumeClaim) (messages int64, silent []string) {
+	for i := range claims {
+		pod := strings.TrimPrefix(claims[i].Name, resources.SpoolVolume+"-")
+		at := slices.IndexFunc(s.facts.Pods, func(p readiness.Pod) bool { return p.Name == pod && p.Report != nil })
+		if at < 0 {
+			silent = append(silent, claims[i].Name)
+			continue
+		}
+		messages += s.facts.Pods[at].Report.Queue.Messages
+	}
+	return messages, silent
+}
+
+func (r *MailRelayReconciler) namespaceEnds(ctx context.Context, s *scope) (bool, error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(namespaceKind)
+	err := r.Client.Get(ctx, client.ObjectKey{Name: s.relay.Namespace}, namespace)
+	return err == nil && !namespace.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
+}
+
+// leaveWithNamespace lets the pods deliver as long as they run. Nothing can be made in such a
+// namespace, and the volumes go with it.
+func (r *MailRelayReconciler) leaveWithNamespace(ctx context.Context, s *scope) error {
+	s.facts.Deletion.NamespaceEnds = true
+	if err := r.readCertificates(ctx, s); err != nil {
+		return err
+	}
+	if err := r.observePods(ctx, s); err != nil {
+		return err
+	}
+	s.facts.Deletion.Queued = s.memory.queued
+	if len(s.pods) > 0 {
+		return nil
+	}
+	if s.memory.queued > 0 {
+		log.FromContext(ctx).Info("the namespace was deleted with mail in the queue; it is lost", "messages", s.memory.queued)
+	}
+	return r.release(ctx, s)
+}

@@ -1,0 +1,96 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
+)
+
+// MailRelayReconciler makes MailRelays what their specs say.
+type MailRelayReconciler struct {
+	Client client.Client
+	// Live reads from the API server, past the cache.
+	Live     client.Reader
+	Events   events.EventRecorder
+	Settings Settings
+	// CA of the operator, which relays know it by.
+	CA OperatorCA
+	// Poller asks the relay pods for their state.
+	Poller Poller
+	// CertManager knows whether the kinds of cert-manager are there.
+	CertManager *CertManager
+	// Board tells the RelayUser loop what the relays have loaded.
+	Board *Board
+	Now   func() time.Time
+
+	memories memories
+}
+
+// step is one part of a pass over a MailRelay. Steps run in order, and an error of one does
+// not keep the others from their work. A step that lacks what an earlier one could not give
+// does nothing: the event or the repetition that cures the earlier one cures it too.
+type step func(context.Context, *scope) error
+
+func (r *MailRelayReconciler) steps(s *scope) []step {
+	switch {
+	case s.deleting():
+		return r.deletionSteps(s)
+	case s.relay.Spec.Paused:
+		return nil
+	default:
+		return append([]step{r.holdFinalizer, r.applyService}, r.serviceSteps()...)
+	}
+}
+
+// serviceSteps keep a relay working; also one that is being deleted and still has mail.
+func (r *MailRelayReconciler) serviceSteps() []step {
+	return []step{
+		r.applyIdentity,      // ServiceAccount, headless Service, disruption budget
+		r.applyCertificates,  // what cert-manager is asked for
+		r.readCertificates,   // what it has given
+		r.applyUpstreams,     // credentials and CAs of the upstreams
+		r.applyConfig,        // relay.yaml
+		r.applyUsers,         // verifiers of those who may log in
+		r.applyNetworkPolicy, // what may connect where
+		r.applyWorkload,      // the pods, once they can mount the above
+		r.applyDefaultUser,   // the RelayUser that comes with a relay
+		r.observePods,        // what the pods say of themselves
+		r.nudgePods,          // what they have not loaded yet
+		r.publish,            // what RelayUsers wait for
+	}
+}
+
+// Reconcile is one pass over a MailRelay.
+func (r *MailRelayReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
+	relay := &v1alpha1.MailRelay{}
+	if err := r.Client.Get(ctx, request.NamespacedName, relay); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.forget(request.NamespacedName)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := newScope(relay, r.memories.of(request.NamespacedName, relay.UID), r.Now())
+	defer func() {
+		err = errors.Join(err, r.summarise(ctx, s, err))
+		if err == nil {
+			result.RequeueAfter = s.requeueAfter
+		}
+	}()
+	var failures []error
+	for _, step := range r.steps(s) {
+		failures = append(failures, s.note(step(ctx, s)))
+	}
+	return ctrl.Result{}, errors.Join(failures...)
+}
+
+func (r *MailRelayReconciler) applier() *apply.Applier {
+	return &apply.Applier{Client: r.Client, Live: r.Live}
+}

@@ -1,0 +1,62 @@
+package controllers
+
+import (
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+)
+
+// scope is everything that one pass over a MailRelay reads and finds.
+type scope struct {
+	relay *v1alpha1.MailRelay
+	// before is the relay as the pass found it, to see what of status has changed.
+	before *v1alpha1.MailRelay
+	// memory is kept from pass to pass.
+	memory *memory
+	// facts decide the conditions.
+	facts readiness.Facts
+
+	// ca verifies the relay's in-cluster certificate; empty while there is none.
+	ca []byte
+	// hashes of what the pods mount, by directory.
+	hashes map[string]string
+	// users who are let in and have credentials.
+	users []relayUser
+	// minReplicas that the volumes of a relay in deletion need.
+	minReplicas int32
+	// pods of the relay.
+	pods []corev1.Pod
+
+	requeueAfter time.Duration
+}
+
+func newScope(relay *v1alpha1.MailRelay, memory *memory, now time.Time) *scope {
+	return &scope{
+		relay:        relay,
+		before:       relay.DeepCopy(),
+		memory:       memory,
+		facts:        readiness.Facts{Relay: relay, Now: now},
+		hashes:       map[string]string{},
+		requeueAfter: jitter(pollInterval),
+	}
+}
+
+func (s *scope) deleting() bool { return !s.relay.DeletionTimestamp.IsZero() }
+
+// note takes a step's error as a fact where it is one: an object that is not ours is for a
+// person to mend, not for a repetition.
+func (s *scope) note(err error) error {
+	if notOurs := (*apply.NotOursError)(nil); errors.As(err, &notOurs) {
+		s.facts.NotOurs = append(s.facts.NotOurs, notOurs.Error())
+		return nil
+	}
+	return err
+}
+
+// again asks for another pass within the given time.
+func (s *scope) again(after time.Duration) { s.requeueAfter = min(s.requeueAfter, after) }

@@ -1,0 +1,75 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
+
+// workers is how many relays, and how many users, are worked on at the same time.
+const workers = 8
+
+// SetupWithManager starts the loop over MailRelays and all that wakes it.
+func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	wake := make(chan event.GenericEvent, 1)
+	toSelf := &handler.EnqueueRequestForObject{}
+	c, err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.MailRelay{}, builder.WithPredicates(predicate.Or[client.Object](
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		Owns(&appsv1.StatefulSet{}).
+		Owns(&corev1.Service{}).
+		Owns(&corev1.ServiceAccount{}).
+		Owns(&networkingv1.NetworkPolicy{}).
+		Owns(&policyv1.PodDisruptionBudget{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(relayOfLabel)).
+		Watches(&v1alpha1.RelayUser{}, handler.EnqueueRequestsFromMapFunc(relayOfUser)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfSecret)).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfNamespace)).
+		WatchesRawSource(source.Channel(wake, toSelf)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RecoverPanic: ptr(true)}).
+		Build(r)
+	if err != nil {
+		return fmt.Errorf("loop over MailRelays: %w", err)
+	}
+	r.CertManager.Watch = func(kind client.Object) error {
+		owner := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.MailRelay{}, handler.OnlyControllerOwner())
+		return c.Watch(source.Kind(mgr.GetCache(), kind, owner))
+	}
+	r.CertManager.Wake = func(ctx context.Context) { r.wakeAll(ctx, wake) }
+	return nil
+}
+
+// wakeAll makes every relay look again.
+func (r *MailRelayReconciler) wakeAll(ctx context.Context, wake chan<- event.GenericEvent) {
+	relays := &v1alpha1.MailRelayList{}
+	if err := r.Client.List(ctx, relays); err != nil {
+		// They look again by themselves within the poll interval.
+		ctrl.LoggerFrom(ctx).Error(err, "list MailRelays")
+		return
+	}
+	for i := range relays.Items {
+		select {
+		case wake <- event.GenericEvent{Object: &relays.Items[i]}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,47 @@
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+)
+
+// summarise ends a pass: it decides the conditions, writes status if it changed, and records
+// an event for each condition that changed. It is the only place that does.
+func (r *MailRelayReconciler) summarise(ctx context.Context, s *scope, failure error) error {
+	if s.released() || apierrors.IsConflict(failure) {
+		// A conflict means that the pass read old data; the next one reads new data.
+		return nil
+	}
+	conditions := r.conditions(s, failure)
+	setConditions(&s.relay.Status.Conditions, conditions)
+	if failure == nil {
+		s.relay.Status.ObservedGeneration = s.relay.Generation
+	}
+	if equality.Semantic.DeepEqual(s.before.Status, s.relay.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Patch(ctx, s.relay, client.MergeFrom(s.before)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	recordChanges(r.Events, s.relay, s.before.Status.Conditions, conditions)
+	return nil
+}
+
+// conditions of this pass. One that failed or is paused has not found all the facts, and
+// leaves the conditions that it cannot decide as they were.
+func (r *MailRelayReconciler) conditions(s *scope, failure error) []metav1.Condition {
+	switch {
+	case failure != nil:
+		return readiness.Failed(s.before.Status.Conditions, s.relay.Generation, failure)
+	case s.relay.Spec.Paused && !s.deleting():
+		return readiness.Paused(&s.facts)
+	default:
+		return readiness.MailRelay(&s.facts)
+	}
+}

@@ -1,0 +1,82 @@
+package controllers
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// memory is what the operator keeps of a relay between two passes. It saves reading and
+// computing what has not changed, and paces repetitions; losing it costs only time.
+type memory struct {
+	uid types.UID
+	// secrets by name, as they were last read or written.
+	secrets map[string]knownSecret
+	// verifiers by SASL user name.
+	verifiers map[string]knownVerifier
+	// nudges by pod.
+	nudges map[types.UID]nudge
+	// emptySince is when the queue of a relay in deletion was first seen empty.
+	emptySince time.Time
+	// queued is the number of messages that were last known to be queued.
+	queued int64
+}
+
+// version identifies the content of an object without its content.
+type version struct {
+	uid             types.UID
+	resourceVersion string
+}
+
+type knownSecret struct {
+	version version
+	// desired is the hash of the apply configuration that it was last seen to agree with.
+	desired string
+	// hash is the config.DirHash of its data.
+	hash string
+	// keys that have content.
+	keys map[string]bool
+	// ca is its ca.crt where it is a certificate's.
+	ca []byte
+}
+
+type knownVerifier struct {
+	version  version
+	verifier config.Verifier
+}
+
+// memories of all relays, by name. A relay is worked on by one worker at a time, so only the
+// map itself is locked.
+type memories struct {
+	mu sync.Mutex
+	m  map[types.NamespacedName]*memory
+}
+
+// of returns the memory of a relay, an empty one for a relay that took the name of another.
+func (m *memories) of(name types.NamespacedName, uid types.UID) *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known, ok := m.m[name]; ok && known.uid == uid {
+		return known
+	}
+	if m.m == nil {
+		m.m = map[types.NamespacedName]*memory{}
+	}
+	fresh := &memory{
+		uid:       uid,
+		secrets:   map[string]knownSecret{},
+		verifiers: map[string]knownVerifier{},
+		nudges:    map[types.UID]nudge{},
+	}
+	m.m[name] = fresh
+	return fresh
+}
+
+func (m *memories) forget(name types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.m, name)
+}

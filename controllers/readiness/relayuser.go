@@ -1,0 +1,114 @@
+package readiness
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// UserFacts are what one pass over a RelayUser has found.
+type UserFacts struct {
+	User *v1alpha1.RelayUser
+	// Relay is the name of the MailRelay with its namespace.
+	Relay string
+	// RelayExists is set when the MailRelay is there and not being deleted.
+	RelayExists bool
+	// RefusedReason and RefusedMessage say why the relay does not let the user in.
+	RefusedReason, RefusedMessage string
+	// NotOurs are sentences about objects that have a name we need and are someone else's.
+	NotOurs []string
+	// CAKnown is set when the relay has a CA for apps to trust.
+	CAKnown bool
+	// SecretWritten is set when the credentials are in their Secret.
+	SecretWritten bool
+	// Loaded is set when every ready relay pod has loaded the credentials, or once had.
+	Loaded bool
+}
+
+// RelayUser decides all conditions of a RelayUser.
+func RelayUser(facts *UserFacts) []metav1.Condition {
+	generation := facts.User.Generation
+	return []metav1.Condition{
+		userReady.evaluate(facts, generation),
+		userReconciling.abnormal(facts, generation),
+		userStalled.abnormal(facts, generation),
+	}
+}
+
+// userReady is true when an app can log in with what the Secret holds.
+var userReady = condition[*UserFacts]{
+	name: v1alpha1.ConditionReady,
+	predicates: []predicate[*UserFacts]{
+		relayExists,        // There is something to log in to
+		userIsLetIn,        // whose access rules grant this user a sender
+		secretNameIsFree,   // No foreign Secret is in the way
+		relayHasCA,         // Without a CA the app could not verify the relay
+		credentialsWritten, // The app can read them
+		credentialsLoaded,  // and the relay knows them
+	},
+	holds: always[*UserFacts]("CredentialsReady", "apps can log in with the credentials in the Secret"),
+}
+
+// userReconciling is true while the operator works towards spec.
+var userReconciling = condition[*UserFacts]{
+	name:       v1alpha1.ConditionReconciling,
+	predicates: []predicate[*UserFacts]{relayHasCA, credentialsLoaded},
+	holds:      always[*UserFacts]("UpToDate", "nothing is under way"),
+}
+
+// userStalled is true when only a change by a person helps.
+var userStalled = condition[*UserFacts]{
+	name:       v1alpha1.ConditionStalled,
+	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree},
+	holds:      always[*UserFacts]("NotStalled", "nothing waits for a person"),
+}
+
+func relayExists(f *UserFacts) *finding {
+	if f.RelayExists {
+		return nil
+	}
+	return &finding{reason: "RelayMissing", message: fmt.Sprintf(
+		"spec.relayRef names MailRelay %s, which does not exist: create it, or make a RelayUser for another; this one goes on by itself", f.Relay)}
+}
+
+func userIsLetIn(f *UserFacts) *finding {
+	if f.RefusedReason == "" {
+		return nil
+	}
+	return &finding{reason: f.RefusedReason, message: f.RefusedMessage}
+}
+
+func secretNameIsFree(f *UserFacts) *finding {
+	if len(f.NotOurs) == 0 {
+		return nil
+	}
+	return &finding{reason: "NameTaken", message: strings.Join(f.NotOurs, "; ")}
+}
+
+// The two below are no news while something above them does not hold.
+
+func relayHasCA(f *UserFacts) *finding {
+	if f.CAKnown || !f.RelayExists {
+		return nil
+	}
+	return &finding{reason: "WaitingForCertificate", message: fmt.Sprintf(
+		"MailRelay %s has no certificate yet: see its condition CertificateReady", f.Relay)}
+}
+
+func credentialsWritten(f *UserFacts) *finding {
+	if f.SecretWritten {
+		return nil
+	}
+	return &finding{reason: "WritingCredentials", message: "the credentials are being written"}
+}
+
+func credentialsLoaded(f *UserFacts) *finding {
+	if f.Loaded || !f.SecretWritten {
+		return nil
+	}
+	return &finding{reason: "LoadingCredentials", message: fmt.Sprintf(
+		"the pods of MailRelay %s have not loaded the credentials yet: if this lasts, see its condition WorkloadAvailable", f.Relay)}
+}

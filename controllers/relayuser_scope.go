@@ -1,0 +1,85 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+)
+
+// userScope is everything that one pass over a RelayUser reads and finds.
+type userScope struct {
+	user   *v1alpha1.RelayUser
+	before *v1alpha1.RelayUser
+	// relay is the MailRelay that spec names, nil when there is none.
+	relay *v1alpha1.MailRelay
+	facts readiness.UserFacts
+	// secret holds the credentials.
+	secret *corev1.Secret
+	// fresh is set when the password was made in this pass.
+	fresh bool
+
+	requeueAfter time.Duration
+}
+
+func newUserScope(user *v1alpha1.RelayUser) *userScope {
+	relay := relayRef(user)
+	return &userScope{
+		user:   user,
+		before: user.DeepCopy(),
+		facts:  readiness.UserFacts{User: user, Relay: relayKey(relay.Namespace, relay.Name)},
+	}
+}
+
+// nameTakenInterval is how often to look whether a foreign Secret is gone: Secrets of others
+// wake nobody.
+const nameTakenInterval = 15 * time.Second
+
+func (s *userScope) note(err error) error {
+	if notOurs := (*apply.NotOursError)(nil); errors.As(err, &notOurs) {
+		s.facts.NotOurs = append(s.facts.NotOurs, notOurs.Error())
+		s.requeueAfter = jitter(nameTakenInterval)
+		return nil
+	}
+	return err
+}
+
+// wasReady reports whether the relay had loaded the user for this generation of its spec.
+// From then on a pod that starts does not take the user's readiness away.
+func (s *userScope) wasReady() bool {
+	c := meta.FindStatusCondition(s.before.Status.Conditions, v1alpha1.ConditionReady)
+	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == s.user.Generation
+}
+
+// summarise ends a pass: conditions, status if it changed, events.
+func (r *RelayUserReconciler) summarise(ctx context.Context, s *userScope, failure error) error {
+	if apierrors.IsConflict(failure) {
+		return nil
+	}
+	var conditions []metav1.Condition
+	if failure != nil {
+		conditions = readiness.Failed(s.before.Status.Conditions, s.user.Generation, failure)
+	} else {
+		conditions = readiness.RelayUser(&s.facts)
+		s.user.Status.ObservedGeneration = s.user.Generation
+	}
+	setConditions(&s.user.Status.Conditions, conditions)
+	if equality.Semantic.DeepEqual(s.before.Status, s.user.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Patch(ctx, s.user, client.MergeFrom(s.before)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	recordChanges(r.Events, s.user, s.before.Status.Conditions, conditions)
+	return nil
+}

@@ -1,0 +1,78 @@
+package controllers
+
+import (
+	"context"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+// removeChildren removes what would not go by itself, or not in the right order: the pods,
+// then the Certificates, then the Secrets that cert-manager wrote for them and would write
+// again as long as it sees the Certificates. The other children are garbage collected.
+func (r *MailRelayReconciler) removeChildren(ctx context.Context, s *scope) error {
+	gone := true
+	for _, child := range []client.Object{
+		&appsv1.StatefulSet{ObjectMeta: named(s.relay, s.relay.Name)},
+		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.CAName(s.relay))},
+		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.TLSName(s.relay))},
+		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.ExternalName(s.relay))},
+	} {
+		if _, certificate := child.(*cmv1.Certificate); certificate && !r.certManagerReadable() {
+			continue
+		}
+		childGone, err := r.applier().Remove(ctx, s.relay, child)
+		if err != nil {
+			return err
+		}
+		gone = gone && childGone
+	}
+	if !gone {
+		s.again(firstLook)
+		return nil
+	}
+	if err := r.removeCertificateSecrets(ctx, s); err != nil {
+		return err
+	}
+	return r.release(ctx, s)
+}
+
+// certManagerReadable is false where there can be no Certificates.
+func (r *MailRelayReconciler) certManagerReadable() bool {
+	installed, _ := r.CertManager.State()
+	return installed
+}
+
+func (r *MailRelayReconciler) removeCertificateSecrets(ctx context.Context, s *scope) error {
+	for _, name := range []string{
+		resources.CAName(s.relay), resources.TLSName(s.relay), resources.ExternalTLSName(s.relay),
+	} {
+		secret, err := liveSecret(ctx, r.Live, s.relay.Namespace, name)
+		if err != nil {
+			return err
+		}
+		if secret == nil || !isCertificateSecret(s, secret.Labels) {
+			continue
+		}
+		if err := r.applier().Delete(ctx, secret); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release lets the MailRelay go.
+func (r *MailRelayReconciler) release(ctx context.Context, s *scope) error {
+	patch := client.MergeFromWithOptions(s.relay.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	controllerutil.RemoveFinalizer(s.relay, QueueFinalizer)
+	return client.IgnoreNotFound(r.Client.Patch(ctx, s.relay, patch))
+}
+
+// released reports whether nothing of the relay is left to write to.
+func (s *scope) released() bool {
+	return s.deleting() && !controllerutil.ContainsFinalizer(s.relay, QueueFinalizer)
+}

@@ -1,0 +1,64 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/operatorca"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
+)
+
+// pollTimeout is how long a pod may take to tell its state.
+const pollTimeout = 2 * time.Second
+
+// NewScheme returns a scheme with all kinds that the operator reads and writes.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme, apiextensionsv1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("build the scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// Setup adds both loops to a manager whose cache was made with CacheOptions.
+func Setup(ctx context.Context, mgr ctrl.Manager, settings Settings) error {
+	ca := &operatorca.Authority{
+		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: settings.Namespace, Now: time.Now,
+	}
+	poller := &poll.Poller{Certificate: ca.ClientCertificate, Timeout: pollTimeout}
+	return setup(ctx, mgr, settings, ca, poller)
+}
+
+func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca OperatorCA, poller Poller) error {
+	if err := AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return fmt.Errorf("index the cache: %w", err)
+	}
+	board := NewBoard()
+	recorder := mgr.GetEventRecorder("mailrelay-operator")
+	certManager := &CertManager{Client: mgr.GetClient(), Cache: mgr.GetCache()}
+	relays := &MailRelayReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Settings: settings,
+		CA: ca, Poller: poller, CertManager: certManager, Board: board, Now: time.Now,
+	}
+	users := &RelayUserReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board,
+	}
+	for _, part := range []interface{ SetupWithManager(ctrl.Manager) error }{relays, users, certManager} {
+		if err := part.SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	cmv1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+// applyCertificates asks cert-manager for the internal CA, the certificate of the in-cluster
+// names and, where spec names an issuer, the one of the external names.
+func (r *MailRelayReconciler) applyCertificates(ctx context.Context, s *scope) error {
+	s.facts.CertManagerInstalled, s.facts.CertManagerMissing = r.CertManager.State()
+	if !s.facts.CertManagerInstalled {
+		return nil
+	}
+	return errors.Join(
+		r.applyAll(ctx, s, resources.SelfSignedIssuer(s.relay), resources.CAIssuer(s.relay)),
+		s.note(r.applyCertificate(ctx, s, resources.CACertificate(s.relay))),
+		s.note(r.applyCertificate(ctx, s, resources.Certificate(s.relay, r.Settings.ClusterDomain))),
+		s.note(r.applyExternal(ctx, s)))
+}
+
+// applyCertificate applies a Certificate, unless its Secret belongs to someone else:
+// cert-manager would write into it.
+func (r *MailRelayReconciler) applyCertificate(ctx context.Context, s *scope, desired *cmv1ac.CertificateApplyConfiguration) error {
+	secretName := *desired.Spec.SecretName
+	secret, err := secretMetadata(ctx, r.Client, s.relay.Namespace, secretName)
+	if err != nil {
+		return err
+	}
+	if secret != nil && !isCertificateSecret(s, secret.Labels) {
+		return &apply.NotOursError{Kind: "Secret", Name: secretName}
+	}
+	live, err := r.applier().Apply(ctx, s.relay, desired)
+	if err != nil {
+		return err
+	}
+	s.facts.Certificates = append(s.facts.Certificates, certificateFact(live.(*cmv1.Certificate)))
+	return nil
+}
+
+// isCertificateSecret reports whether cert-manager made a Secret for this relay.
+func isCertificateSecret(s *scope, labels map[string]string) bool {
+	return labels[resources.CertificateLabel] != "" && labels[resources.RelayLabel] == s.relay.Name
+}
+
+// certificateFact trusts only what cert-manager says of the present generation.
+func certificateFact(certificate *cmv1.Certificate) readiness.Certificate {
+	fact := readiness.Certificate{Name: certificate.Name, Message: "cert-manager has not looked at it yet"}
+	for _, c := range certificate.Status.Conditions {
+		if c.Type == cmv1.CertificateConditionReady && c.ObservedGeneration == certificate.Generation {
+			fact.Ready = c.Status == cmmetav1.ConditionTrue
+			fact.Message = c.Message
+		}
+	}
+	return fact
+}
+
+// readCertificates notes what the pods mount and the CA that apps need.
+func (r *MailRelayReconciler) readCertificates(ctx context.Context, s *scope) error {
+	known, err := r.readMounted(ctx, s, resources.TLSName(s.relay))
+	if err != nil {
+		return err
+	}
+	s.ca = known.ca
+	s.facts.CertificateLoaded = len(known.ca) > 0 && known.keys[corev1.TLSCertKey] && known.keys[corev1.TLSPrivateKeyKey]
+	if _, copied := s.hashes[resources.ExternalDir]; copied {
+		return nil
+	}
+	if _, err := r.readMounted(ctx, s, resources.ExternalTLSName(s.relay)); err != nil {
+		return fmt.Errorf("certificate for external names: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// observePods reads the pods and asks each for its state.
+func (r *MailRelayReconciler) observePods(ctx context.Context, s *scope) error {
+	list := &corev1.PodList{}
+	if err := r.Client.List(ctx, list, client.InNamespace(s.relay.Namespace),
+		client.MatchingLabels(resources.PodSelector(s.relay))); err != nil {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	s.pods = list.Items
+	slices.SortFunc(s.pods, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	reports := r.ask(ctx, s)
+	s.facts.Pods = make([]readiness.Pod, len(s.pods))
+	for i := range s.pods {
+		s.facts.Pods[i] = podFact(&s.pods[i], reports[i])
+		s.facts.Pods[i].Outdated = outdated(reports[i], s.hashes)
+	}
+	setReports(s)
+	return nil
+}
+
+// ask polls all pods that can answer, at the same time: one that does not answer must not
+// keep the others waiting.
+func (r *MailRelayReconciler) ask(ctx context.Context, s *scope) []*config.Report {
+	reports := make([]*config.Report, len(s.pods))
+	if len(s.ca) == 0 {
+		return reports
+	}
+	var wait sync.WaitGroup
+	for i := range s.pods {
+		pod := &s.pods[i]
+		if !running(pod) {
+			continue
+		}
+		wait.Go(func() {
+			report, err := r.Poller.Poll(ctx, poll.Target{
+				Address:    net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(resources.StatusPort))),
+				ServerName: resources.Host(s.relay),
+				CA:         s.ca,
+			})
+			if err != nil {
+				log.FromContext(ctx).V(1).Info("a relay pod does not tell its state", "pod", pod.Name, "cause", err.Error())
+			}
+			reports[i] = report
+		})
+	}
+	wait.Wait()
+	return reports
+}
+
+// running reports whether the relay's process runs in the pod.
+func running(pod *corev1.Pod) bool {
+	if pod.Status.PodIP == "" {
+		return false
+	}
+	for i := range pod.Status.ContainerStatuses {
+		status := &pod.Status.ContainerStatuses[i]
+		if status.Name == resources.RelayContainer && status.State.Running != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// podFact reads what scheduler and kubelet say of a pod.
+func podFact(pod *corev1.Pod, report *config.Report) readiness.Pod {
+	fact := readiness.Pod{Name: pod.Name, Report: report}
+	for i := range pod.Status.Conditions {
+		switch c := &pod.Status.Conditions[i]; {
+		case c.Type == corev1.PodReady:
+			fact.Ready = c.Status == corev1.ConditionTrue && pod.DeletionTimestamp.IsZero()
+		case c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable:
+			fact.Unschedulable = c.Message
+		}
+	}
+	for i := range pod.Status.ContainerStatuses {
+		waiting := pod.Status.ContainerStatuses[i].State.Waiting
+		// The first start takes this reason, and there is nothing wrong with it.
+		if waiting != nil && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing" {
+			fact.Waiting = waiting.Reason
+			if waiting.Message != "" {
+				fact.Waiting += ": " + waiting.Message
+			}
+		}
+	}
+	return fact
+}
+
+// outdated are the directories of which a pod has not loaded the newest content, sorted.
+func outdated(report *config.Report, hashes map[string]string) []string {
+	if report == nil {
+		return nil
+	}
+	var directories []string
+	for directory, hash := range hashes {
+		if report.Loaded[directory] != hash {
+			directories = append(directories, directory)
+		}
+	}
+	slices.Sort(directories)
+	return directories
+}

@@ -1,0 +1,62 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/users"
+)
+
+// publish tells the RelayUser loop the CA and which credentials work.
+func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
+	list := &v1alpha1.RelayUserList{}
+	if err := r.Client.List(ctx, list, client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
+		return fmt.Errorf("list RelayUsers: %w", err)
+	}
+	all := make([]types.NamespacedName, 0, len(list.Items))
+	for i := range list.Items {
+		all = append(all, client.ObjectKeyFromObject(&list.Items[i]))
+	}
+	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{ca: string(s.ca), loaded: loadedUsers(s)}, all)
+	return nil
+}
+
+func (r *MailRelayReconciler) forget(relay types.NamespacedName) {
+	r.memories.forget(relay)
+	r.Board.forget(relay)
+}
+
+// loadedUsers are the users whose shard every ready pod has loaded as it now is.
+func loadedUsers(s *scope) map[types.NamespacedName]version {
+	loaded := map[types.NamespacedName]version{}
+	for i := range s.users {
+		user := &s.users[i]
+		if shardLoaded(s, resources.UsersDir(users.Shard(user.user.Name))) {
+			loaded[client.ObjectKeyFromObject(user.object)] = user.secret
+		}
+	}
+	return loaded
+}
+
+func shardLoaded(s *scope, directory string) bool {
+	if s.hashes[directory] == "" {
+		return false
+	}
+	ready := 0
+	for i := range s.facts.Pods {
+		pod := &s.facts.Pods[i]
+		if !pod.Ready {
+			continue
+		}
+		if pod.Report == nil || pod.Report.Loaded[directory] != s.hashes[directory] {
+			return false
+		}
+		ready++
+	}
+	return ready > 0
+}

@@ -1,0 +1,84 @@
+package controllers
+
+import (
+	"context"
+	"crypto/x509"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+// applyUpstreams copies what the upstreams refer to into the Secret that pods mount. What is
+// missing is left out and said; the relay starts without it and takes it up when it comes.
+func (r *MailRelayReconciler) applyUpstreams(ctx context.Context, s *scope) error {
+	data := map[string][]byte{}
+	for i := range s.relay.Spec.Upstreams {
+		upstream := &s.relay.Spec.Upstreams[i]
+		for _, wanted := range upstreamSecrets(upstream) {
+			if err := r.copyUpstream(ctx, s, upstream.Name, wanted, data); err != nil {
+				return err
+			}
+		}
+	}
+	return r.applyMounted(ctx, s, resources.UpstreamsSecret(s.relay, data))
+}
+
+// upstreamSecret is a Secret that an upstream refers to and the keys that it needs of it.
+type upstreamSecret struct {
+	name string
+	keys []string
+}
+
+func upstreamSecrets(upstream *v1alpha1.Upstream) []upstreamSecret {
+	var secrets []upstreamSecret
+	if upstream.Auth != nil {
+		secrets = append(secrets, upstreamSecret{upstream.Auth.SecretRef.Name, []string{resources.UsernameKey, resources.PasswordKey}})
+	}
+	if upstream.CASecretRef != nil {
+		secrets = append(secrets, upstreamSecret{upstream.CASecretRef.Name, []string{resources.CAKey}})
+	}
+	return secrets
+}
+
+func (r *MailRelayReconciler) copyUpstream(ctx context.Context, s *scope, upstream string, wanted upstreamSecret, data map[string][]byte) error {
+	secret, err := liveSecret(ctx, r.Live, s.relay.Namespace, wanted.name)
+	if err != nil {
+		return err
+	}
+	problem := readiness.UpstreamProblem{Upstream: upstream, Secret: wanted.name}
+	if secret == nil {
+		s.facts.Upstreams = append(s.facts.Upstreams, problem)
+		return nil
+	}
+	for _, key := range wanted.keys {
+		value := secret.Data[key]
+		switch {
+		case len(value) == 0:
+			problem.MissingKeys = append(problem.MissingKeys, key)
+			continue
+		case key == resources.CAKey && !x509.NewCertPool().AppendCertsFromPEM(value):
+			problem.Invalid = "ca.crt holds no certificate: write it in PEM, beginning with \"-----BEGIN CERTIFICATE-----\""
+			continue
+		}
+		data[resources.UpstreamKey(upstream, key)] = value
+	}
+	if len(problem.MissingKeys) > 0 || problem.Invalid != "" {
+		s.facts.Upstreams = append(s.facts.Upstreams, problem)
+	}
+	return nil
+}
+
+// referencedSecrets are the names of all Secrets that a relay's spec refers to.
+func referencedSecrets(relay *v1alpha1.MailRelay) []string {
+	var names []string
+	for i := range relay.Spec.Upstreams {
+		for _, secret := range upstreamSecrets(&relay.Spec.Upstreams[i]) {
+			names = append(names, secret.name)
+		}
+	}
+	if relay.Spec.TLS != nil && relay.Spec.TLS.SecretRef != nil {
+		names = append(names, relay.Spec.TLS.SecretRef.Name)
+	}
+	return names
+}

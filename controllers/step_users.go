@@ -1,0 +1,108 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/access"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/users"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// relayUser is a RelayUser that is let in and has credentials.
+type relayUser struct {
+	object *v1alpha1.RelayUser
+	// secret is the version of the credentials that the verifier was made of.
+	secret version
+	user   config.User
+}
+
+// applyUsers writes the users who are let in and have credentials to the shards.
+func (r *MailRelayReconciler) applyUsers(ctx context.Context, s *scope) error {
+	list := &v1alpha1.RelayUserList{}
+	if err := r.Client.List(ctx, list, client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
+		return fmt.Errorf("list RelayUsers: %w", err)
+	}
+	verifiers := r.newVerifierSource(s)
+	for i := range list.Items {
+		if err := r.letIn(ctx, s, &list.Items[i], verifiers); err != nil {
+			return err
+		}
+	}
+	verifiers.forgetOthers()
+	slices.Sort(s.facts.AnySender)
+	s.relay.Status.Users = int32(len(s.users))
+	return r.applyShards(ctx, s)
+}
+
+// letIn adds a user to the scope when the access rules let it in and it has credentials; its
+// own loop makes them.
+func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha1.RelayUser, verifiers *verifierSource) error {
+	if !user.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	labels, err := namespaceLabels(ctx, r.Client, user.Namespace)
+	if err != nil {
+		return err
+	}
+	decision := access.Decide(s.relay, user, labels)
+	if !decision.Granted() {
+		return nil
+	}
+	known, err := verifiers.of(ctx, user)
+	if err != nil || known == nil {
+		return err
+	}
+	name := resources.Username(user)
+	if decision.Any() {
+		s.facts.AnySender = append(s.facts.AnySender, name)
+	}
+	s.users = append(s.users, relayUser{
+		object: user,
+		secret: known.version,
+		user:   config.User{Name: name, Passwords: []config.Verifier{known.verifier}, Senders: decision.Senders},
+	})
+	return nil
+}
+
+// applyShards writes the shards that have users, or had. A shard that was never needed is not
+// there: pods mount it as optional.
+func (r *MailRelayReconciler) applyShards(ctx context.Context, s *scope) error {
+	var all []config.User
+	for i := range s.users {
+		all = append(all, s.users[i].user)
+	}
+	var failures []error
+	for shard, members := range users.Split(all) {
+		if len(members) == 0 {
+			exists, err := secretMetadata(ctx, r.Client, s.relay.Namespace, resources.UsersName(s.relay, shard))
+			if err != nil || exists == nil {
+				failures = append(failures, err)
+				continue
+			}
+		}
+		file, err := config.MarshalUserFile(&config.UserFile{Version: config.Version, Users: members})
+		if err != nil {
+			return fmt.Errorf("users of shard %d: %w", shard, err)
+		}
+		failures = append(failures, s.note(r.applyMounted(ctx, s, resources.UsersSecret(s.relay, shard, file))))
+	}
+	return errors.Join(failures...)
+}
+
+// namespaceLabels reads the labels of a namespace from the cache; none of one that is gone.
+func namespaceLabels(ctx context.Context, reader client.Reader, name string) (map[string]string, error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(namespaceKind)
+	if err := reader.Get(ctx, client.ObjectKey{Name: name}, namespace); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("look for namespace %s: %w", name, err)
+	}
+	return namespace.Labels, nil
+}
