@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string) error {
 	var place placement
 	flags.StringVar(&place.dir, "dir", "", "absolute `directory` that holds one directory for each volume")
 	flags.StringVar(&place.node, "node-name", "", "`name` of the node that --dir is on")
-	flags.StringVar(&place.class, "storage-class", "local-directory", "`name` of the storage class to serve; created if missing")
+	flags.StringVar(&place.class, "storage-class", "local", "`name` of the storage class to serve; created if missing")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

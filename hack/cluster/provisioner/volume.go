@@ -14,7 +14,7 @@ import (
 
 const (
 	// provisionerName marks the class and the volumes that are ours.
-	provisionerName = "mailrelay.dev/local-directory"
+	provisionerName = "mailrelay.dev/local"
 
 	selectedNode  = "volume.kubernetes.io/selected-node"
 	provisionedBy = "pv.kubernetes.io/provisioned-by"
