@@ -57,6 +57,10 @@ func TestMessageIDIsTheFirstThatIsNotEmpty(t *testing.T) {
 	if got := h.MessageID(); got != "<m@example.com>" {
 		t.Errorf("MessageID = %q", got)
 	}
+	h = headerOf(t, "Message-ID: "+strings.Repeat("m", 5000)+"\r\n")
+	if got := h.MessageID(); len(got) != maxMessageID {
+		t.Errorf("a Message-ID of 5000 octets gave one of %d", len(got))
+	}
 }
 
 func headerOf(t *testing.T, header string) *Header {

@@ -72,12 +72,16 @@ func (h *Header) Count(name string) int {
 	return n
 }
 
-// MessageID returns the first Message-ID that is not empty, with its angle brackets.
+// maxMessageID is the longest line of a message (RFC 5322 §2.1.1).
+const maxMessageID = 998
+
+// MessageID returns the first Message-ID that is not empty, with its angle brackets, cut
+// off where no honest one goes on.
 func (h *Header) MessageID() string {
 	for _, f := range h.fields {
 		if f.name == "message-id" {
 			if v := f.value(); v != "" {
-				return v
+				return v[:min(len(v), maxMessageID)]
 			}
 		}
 	}
