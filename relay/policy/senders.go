@@ -30,7 +30,7 @@ func (e *DeniedError) Error() string {
 	if sender == "" {
 		sender, entry = NullSender, NullSender
 	}
-	if _, domain, ok := cutAddress(sender); ok {
+	if domain, ok := domainOf(sender); ok {
 		entry = domain
 	}
 	return fmt.Sprintf("user %s may not send as %s: allow %s in allowedSenders of the RelayUser and in the access rules of the MailRelay",
@@ -72,17 +72,14 @@ func covers(allowed, address string) bool {
 	case strings.Contains(allowed, "@"):
 		return foldASCII(allowed) == foldASCII(address)
 	}
-	_, domain, ok := cutAddress(address)
+	domain, ok := domainOf(address)
 	return ok && domain != "" && foldASCII(domain) == foldASCII(allowed)
 }
 
-// cutAddress splits an address at its last "@", the only one that can be the separator.
-func cutAddress(address string) (local, domain string, ok bool) {
+// domainOf returns what follows the last "@", the only one that can be the separator.
+func domainOf(address string) (domain string, ok bool) {
 	at := strings.LastIndexByte(address, '@')
-	if at < 0 {
-		return "", "", false
-	}
-	return address[:at], address[at+1:], true
+	return address[at+1:], at >= 0
 }
 
 // foldASCII lowers the letters A to Z only. Unicode folding would equal characters that are
