@@ -18,7 +18,7 @@ func up(i invocation) error {
 	if err := i.noArguments(); err != nil {
 		return err
 	}
-	return cluster.Exclusive(func() error {
+	return cluster.Exclusive(i.ctx, func() error {
 		return i.cluster().Up(i.ctx, cluster.UpOptions{CertManager: !*without})
 	})
 }
@@ -27,7 +27,7 @@ func down(i invocation) error {
 	if err := i.noArguments(); err != nil {
 		return err
 	}
-	return cluster.Exclusive(func() error { return i.cluster().Down(i.ctx) })
+	return cluster.Exclusive(i.ctx, func() error { return i.cluster().Down(i.ctx) })
 }
 
 func status(i invocation) error {
@@ -47,9 +47,9 @@ func certManager(i invocation) error {
 	}
 	switch i.args[0] {
 	case "install":
-		return cluster.Exclusive(func() error { return i.cluster().InstallCertManager(i.ctx) })
+		return cluster.Exclusive(i.ctx, func() error { return i.cluster().InstallCertManager(i.ctx) })
 	case "remove":
-		return cluster.Exclusive(func() error { return i.cluster().RemoveCertManager(i.ctx) })
+		return cluster.Exclusive(i.ctx, func() error { return i.cluster().RemoveCertManager(i.ctx) })
 	default:
 		return errors.New("cert-manager can be told to install or to remove, nothing else")
 	}

@@ -20,22 +20,24 @@ import (
 // Cluster is the one cluster that a layout describes, running or not.
 type Cluster struct {
 	layout.Layout
-	out     io.Writer
-	started time.Time
-	records process.Records
-	cgroups host.Cgroups
-	sysctls host.Sysctls
+	out       io.Writer
+	started   time.Time
+	records   process.Records
+	cgroups   host.Cgroups
+	sysctls   host.Sysctls
+	footprint host.Footprint
 }
 
 // New describes a cluster; it touches nothing. Progress is written to out.
 func New(l layout.Layout, out io.Writer) *Cluster {
 	return &Cluster{
-		Layout:  l,
-		out:     out,
-		started: time.Now(),
-		records: process.Records{Dir: l.Path("processes")},
-		cgroups: host.Cgroups{Name: layout.Cgroup},
-		sysctls: host.Sysctls{File: l.Path("sysctls.json")},
+		Layout:    l,
+		out:       out,
+		started:   time.Now(),
+		records:   process.Records{Dir: l.Path("processes")},
+		cgroups:   host.Cgroups{Name: layout.Cgroup},
+		sysctls:   host.Sysctls{File: l.Path("sysctls.json")},
+		footprint: host.Footprint{File: l.Path("footprint.json")},
 	}
 }
 

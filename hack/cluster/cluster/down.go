@@ -2,12 +2,9 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/component"
@@ -56,7 +53,7 @@ func (c *Cluster) remove(ctx context.Context) error {
 	if err := c.sysctls.Restore(); err != nil {
 		return err
 	}
-	if err := removeLogLinks(containerLogs, c.Dir); err != nil {
+	if err := c.footprint.Erase(); err != nil {
 		return err
 	}
 	return c.empty()
@@ -112,30 +109,5 @@ func (c *Cluster) empty() error {
 	if err := os.Remove(c.Marker()); err != nil {
 		return fmt.Errorf("remove the cluster's marker: %w", err)
 	}
-	return nil
-}
-
-// containerLogs is where the kubelet puts links to the logs of containers, for
-// collectors of logs. Nothing can tell it not to.
-const containerLogs = "/var/log/containers"
-
-// removeLogLinks removes the links in logs that point below dir, and logs
-// itself when nothing else is in it.
-func removeLogLinks(logs, dir string) error {
-	links, err := filepath.Glob(filepath.Join(logs, "*.log"))
-	if err != nil {
-		return fmt.Errorf("list the links to logs: %w", err)
-	}
-	for _, link := range links {
-		target, err := os.Readlink(link)
-		if err != nil || !strings.HasPrefix(target, dir+"/") {
-			continue
-		}
-		if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove a link to a log: %w", err)
-		}
-	}
-	// Fails when others have links there too.
-	_ = os.Remove(logs)
 	return nil
 }

@@ -68,6 +68,10 @@ func (c *Cluster) serving(ctx context.Context) error {
 		{"DNS does not answer", "1", []string{
 			"--namespace=kube-system", "get", "deployment", "coredns", "--output=jsonpath={.status.readyReplicas}",
 		}},
+		{"there is no default storage class", "true", []string{
+			"get", "storageclass", component.StorageClass, "--ignore-not-found",
+			`--output=jsonpath={.metadata.annotations.storageclass\.kubernetes\.io/is-default-class}`,
+		}},
 		// Without it, the first pod of a test is refused.
 		{"the default service account is missing", "default", []string{
 			"--namespace=default", "get", "serviceaccount", "default", "--ignore-not-found", "--output=jsonpath={.metadata.name}",

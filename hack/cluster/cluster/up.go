@@ -102,6 +102,9 @@ func (c *Cluster) furnish(ctx context.Context) error {
 	if err := c.sysctls.Save(); err != nil {
 		return err
 	}
+	if err := c.footprint.Save(host.Fixed); err != nil {
+		return err
+	}
 	if c.cgroups.Unified() {
 		c.Say("this machine has version 2 of control groups, with which this is less tried")
 	}

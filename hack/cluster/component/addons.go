@@ -5,7 +5,8 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/process"
 )
 
-// StorageClass is the name of the default storage class.
+// StorageClass is the name of the default storage class, which the provisioner
+// makes.
 const StorageClass = "local"
 
 // NetworkPolicy enforces NetworkPolicies in the node's network namespace.

@@ -90,6 +90,7 @@ func ControllerManager(l layout.Layout) Component {
 			"--service-cluster-ip-range=" + layout.ServiceIPs,
 			"--cluster-cidr=" + layout.PodRange,
 			"--profiling=false",
+			"--flex-volume-plugin-dir=" + l.Path("flex-volumes"),
 			// Nobody wants to wait the usual five minutes for one node.
 			"--node-monitor-grace-period=20s",
 		}},
