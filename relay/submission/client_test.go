@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -103,7 +105,7 @@ func (c *client) begin() {
 func (c *client) expectClosed() {
 	c.t.Helper()
 	rest, err := io.ReadAll(c.in)
-	if nerr, ok := err.(net.Error); ok && nerr.Timeout() {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Fatal("the connection is still open")
 	}
 	if len(rest) > 0 {

@@ -181,7 +181,7 @@ func (c *transport) Abort(reply string) {
 	}
 	c.aborted = true
 	_, _ = io.WriteString(c.Conn, reply+"\r\n")
-	_ = c.Conn.Close()
+	_ = c.Close()
 }
 
 func (c *transport) Write(p []byte) (int, error) {
