@@ -33,7 +33,7 @@ func keep[T any](p *pass, name string, files []string, parse func(contents [][]b
 	last, known := p.loader.good[key]
 	contents, err := p.read(files...)
 	hash := hashOf(contents)
-	if err == nil && !(known && last.hash == hash) {
+	if err == nil && (!known || last.hash != hash) {
 		var value T
 		if value, err = parse(contents); err == nil {
 			last, known = goodPart{value: value, hash: hash}, true

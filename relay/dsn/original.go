@@ -22,10 +22,10 @@ func originalHeader(message io.Reader) ([]byte, error) {
 	out := new(bytes.Buffer)
 	for {
 		text, err := in.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return nil, err
 		}
-		ended := err != nil
 		if ended && limited.N == 0 {
 			return out.Bytes(), nil
 		}

@@ -117,7 +117,7 @@ func (s *Store) scan(kind byte, f func(id string, record []byte) error) error {
 	if err != nil {
 		return fmt.Errorf("read the queue: %w", err)
 	}
-	defer records.Close()
+	defer func() { _ = records.Close() }() // what failed is in records.Error
 	for records.First(); records.Valid(); records.Next() {
 		if err := f(string(records.Key()[1:]), records.Value()); err != nil {
 			return err

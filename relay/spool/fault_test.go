@@ -91,9 +91,9 @@ func checkFailure(t *testing.T, s *Store, fault *faultAt, workErr error) {
 	body := strings.Contains(op.Path, "bodies")
 	sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData
 	switch {
-	case fault.err == syscall.EIO && sync && s.Err() == nil:
+	case errors.Is(fault.err, syscall.EIO) && sync && s.Err() == nil:
 		t.Errorf("EIO at %+v did not stop the store (%v)", *op, workErr)
-	case fault.err == syscall.ENOSPC && body && op.Kind != errorfs.OpRemove:
+	case errors.Is(fault.err, syscall.ENOSPC) && body && op.Kind != errorfs.OpRemove:
 		if s.Err() != nil || !errors.Is(workErr, ErrLowSpace) {
 			t.Errorf("ENOSPC at %+v: store %v, work %v, want ErrLowSpace only", *op, s.Err(), workErr)
 		}

@@ -102,7 +102,7 @@ func (s *Store) Close() error {
 // its locks for ever, so it is left to the end of the process.
 func (s *Store) release() error {
 	if s.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // Err says how it failed
 	}
 	var err error
 	if s.db != nil {
