@@ -4,10 +4,12 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 )
 
@@ -18,13 +20,16 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if err := run(*out, flag.Args()); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *out, flag.Args())
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "debtree:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out string, packages []string) error {
+func run(ctx context.Context, out string, packages []string) error {
 	if !filepath.IsAbs(out) || len(packages) == 0 {
 		return fmt.Errorf("want --out with an absolute path and at least one package")
 	}
@@ -36,12 +41,12 @@ func run(out string, packages []string) error {
 		return fmt.Errorf("make a working directory: %w", err)
 	}
 	defer os.RemoveAll(work)
-	archives, err := download(work, packages)
+	archives, err := download(ctx, work, packages)
 	if err != nil {
 		return err
 	}
 	for _, archive := range archives {
-		if err := unpack(archive, out); err != nil {
+		if err := unpack(ctx, archive, out); err != nil {
 			return err
 		}
 	}
@@ -50,7 +55,7 @@ func run(out string, packages []string) error {
 
 // download fetches packages and their dependencies with apt. An empty status
 // file makes apt believe that nothing is installed, so it leaves nothing out.
-func download(work string, packages []string) ([]string, error) {
+func download(ctx context.Context, work string, packages []string) ([]string, error) {
 	status := filepath.Join(work, "status")
 	if err := os.WriteFile(status, nil, 0o600); err != nil {
 		return nil, fmt.Errorf("write apt's status: %w", err)
@@ -66,14 +71,14 @@ func download(work string, packages []string) ([]string, error) {
 		"-o", "Debug::NoLocking=true",
 		"install", "--",
 	}, packages...)
-	if output, err := exec.Command("apt-get", args...).CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(ctx, "apt-get", args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("download packages (apt-get update may be due): %w\n%s", err, output)
 	}
 	return filepath.Glob(filepath.Join(work, "*.deb"))
 }
 
-func unpack(archive, out string) error {
-	if output, err := exec.Command("dpkg-deb", "--extract", archive, out).CombinedOutput(); err != nil {
+func unpack(ctx context.Context, archive, out string) error {
+	if output, err := exec.CommandContext(ctx, "dpkg-deb", "--extract", archive, out).CombinedOutput(); err != nil {
 		return fmt.Errorf("unpack %s: %w\n%s", filepath.Base(archive), err, output)
 	}
 	return nil
