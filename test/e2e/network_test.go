@@ -1,0 +1,73 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"maps"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+// waitReach waits until a connection from the app has the outcome "open" or "closed": a
+// policy takes effect a moment after a pod starts.
+func (a *app) waitReach(t *testing.T, host, port, want string) {
+	t.Helper()
+	waitFor(t, 30*time.Second, net.JoinHostPort(host, port)+" to be "+want, func(ctx context.Context) (bool, string) {
+		out, err := a.run(ctx, "", "python3", "-c", reach, host, port)
+		got := strings.TrimSpace(out)
+		if err != nil {
+			return false, err.Error() + " " + got
+		}
+		return got == want, got
+	})
+}
+
+func TestOnlyPodsThatAreLetInConnect(t *testing.T) {
+	t.Parallel()
+	p, s, outside := commonProvider(t), newSite(t, "inside"), newSite(t, "outside")
+	relay := newRelay(p)
+	s.startRelay(t, p, relay)
+	inside, outsider := s.startApp(t, ""), outside.startApp(t, "")
+	host := resources.Host(relay)
+	for _, port := range []string{"465", "587"} {
+		inside.waitReach(t, host, port, "open")
+		outsider.waitReach(t, host, port, "closed")
+	}
+	// The status port is the operator's alone.
+	inside.waitReach(t, s.pod(t, relayPod).Status.PodIP, "8443", "closed")
+}
+
+func TestRelayReachesNothingButNamesAndItsUpstream(t *testing.T) {
+	t.Parallel()
+	p, s := commonProvider(t), newSite(t, "egress")
+	relay := newRelay(p)
+	s.startRelay(t, p, relay)
+	twin := s.startPod(t, s.twin(relay))
+	twin.waitReach(t, p.host(), "8025", "closed")
+	twin.waitReach(t, p.host(), "1465", "open")
+	twin.waitReach(t, "kubernetes.default.svc", "443", "closed")
+	// The upstream's other port is open to no one who is not configured to use it.
+	twin.waitReach(t, p.host(), "1587", "closed")
+
+	s.change(t, relayName, relay, func() { relay.Spec.Upstreams[0].CIDRs = []string{"192.0.2.0/24"} })
+	twin.waitReach(t, p.host(), "1465", "closed")
+}
+
+// twin is a pod under the same policy as the relay's, with tools in it. It is never ready,
+// so that the relay's Service sends no mail there.
+func (s *site) twin(relay *v1alpha1.MailRelay) *corev1.Pod {
+	pod := s.appPod("twin")
+	pod.Labels = maps.Clone(resources.PodSelector(relay))
+	pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
+		Exec: &corev1.ExecAction{Command: []string{"false"}},
+	}}
+	return pod
+}

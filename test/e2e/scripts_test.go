@@ -1,0 +1,136 @@
+//go:build e2e
+
+package e2e
+
+// What apps do, in Python and in shell. Each finds the relay by its binding alone.
+
+// pythonLogin connects to a port of the relay and logs in.
+const pythonLogin = `
+import pathlib, smtplib, socket, ssl, sys, time
+binding = {p.name: p.read_text() for p in pathlib.Path("` + bindings + `").iterdir() if p.is_file()}
+context = ssl.create_default_context(cadata=binding["certificates"])
+
+def login(implicit):
+    if implicit:
+        client = smtplib.SMTP_SSL(binding["host"], int(binding["port"]), context=context, timeout=20)
+    else:
+        client = smtplib.SMTP(binding["host"], int(binding["submission-port"]), timeout=20)
+        client.starttls(context=context)
+    client.login(binding["username"], binding["password"])
+    return client
+
+def message(sender, recipient, subject):
+    return f"From: {sender}\r\nTo: {recipient}\r\nSubject: {subject}\r\n\r\nHello.\r\n"
+`
+
+// sendOne submits one message: implicit or starttls, sender, recipient, subject.
+const sendOne = pythonLogin + `
+mode, sender, recipient, subject = sys.argv[1:]
+client = login(mode == "implicit")
+client.sendmail(sender, [recipient], message(sender, recipient, subject))
+client.quit()
+`
+
+// sendMany submits messages over one connection: sender, recipient, prefix, count.
+const sendMany = pythonLogin + `
+sender, recipient, prefix, count = sys.argv[1:]
+client = login(True)
+for i in range(int(count)):
+    client.sendmail(sender, [recipient], message(sender, recipient, f"{prefix}{i}"))
+client.quit()
+`
+
+// dialogue speaks SMTP line by line and prints each reply, continued lines in one:
+// tls | starttls | plain, lines. "{user}" stands for the user name and a wrong password as
+// AUTH PLAIN wants them.
+const dialogue = pythonLogin + `
+import base64
+wrong = base64.b64encode(b"\0%s\0wrong" % binding["username"].encode()).decode()
+mode, lines = sys.argv[1], sys.argv[2:]
+port = int(binding["port" if mode == "tls" else "submission-port"])
+connection = socket.create_connection((binding["host"], port), 20)
+if mode == "tls":
+    connection = context.wrap_socket(connection, server_hostname=binding["host"])
+stream = connection.makefile("rwb", 0)
+
+def reply():
+    parts = []
+    while True:
+        line = stream.readline().decode().rstrip()
+        parts.append(line)
+        if line[3:4] != "-":
+            return " | ".join(parts)
+
+def command(line):
+    stream.write(line.encode() + b"\r\n")
+    return reply()
+
+reply()
+if mode == "starttls":
+    command("EHLO app")
+    command("STARTTLS")
+    connection = context.wrap_socket(connection, server_hostname=binding["host"])
+    stream = connection.makefile("rwb", 0)
+for line in lines:
+    print(command(line.replace("{user}", wrong)))
+`
+
+// reach tries a TCP connection: host, port. It prints "open" or "closed".
+const reach = `
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()
+    print("open")
+except OSError:
+    print("closed")
+`
+
+// watchCertificate holds one session and makes new ones without a pause, until the relay has
+// served a second certificate for two seconds or the time is over: seconds. It prints each
+// new certificate's serial number as it is seen, and "failed" with what went wrong.
+const watchCertificate = pythonLogin + `
+seen, end = [], time.time() + float(sys.argv[1])
+held = [login(True), login(False)]
+while time.time() < end:
+    try:
+        client = login(len(seen) % 2 == 0)
+        certificate = client.sock.getpeercert()["serialNumber"]
+        client.quit()
+        for other in held:
+            other.noop()
+    except Exception as error:
+        print("failed", error, flush=True)
+    if certificate not in seen:
+        seen.append(certificate)
+        print("serial", certificate, flush=True)
+        if len(seen) == 2:
+            end = time.time() + 2
+for other in held:
+    other.sendmail("` + sender + `", ["` + recipient + `"], message("` + sender + `", "` + recipient + `", "held"))
+    other.quit()
+print("done")
+`
+
+// clientScripts are the command lines of real clients, run by bash with the message on
+// standard input. Their arguments are: sender, recipient. b is the binding; host and port
+// are set, and implicit is "yes" on 465.
+var clientScripts = map[string]string{
+	"swaks": `[ $implicit = yes ] && tls=--tls-on-connect || tls=--tls
+swaks --server "$host" --port "$port" $tls --tls-verify --tls-ca-path $b/certificates --auth PLAIN \
+  --auth-user "$(cat $b/username)" --auth-password "$(cat $b/password)" --from "$1" --to "$2" --data -`,
+	"swaks-LOGIN": `[ $implicit = yes ] && tls=--tls-on-connect || tls=--tls
+swaks --server "$host" --port "$port" $tls --tls-verify --tls-ca-path $b/certificates --auth LOGIN --pipeline \
+  --auth-user "$(cat $b/username)" --auth-password "$(cat $b/password)" --from "$1" --to "$2" --data -`,
+	"msmtp": `[ $implicit = yes ] && starttls=off || starttls=on
+msmtp --file=/nonexistent --host="$host" --port="$port" --tls=on --tls-starttls=$starttls \
+  --tls-trust-file=$b/certificates --auth=plain --user="$(cat $b/username)" --passwordeval="cat $b/password" --from="$1" "$2"`,
+	"curl": `[ $implicit = yes ] && scheme=smtps || scheme=smtp
+curl --silent --show-error --ssl-reqd --url "$scheme://$host:$port" --cacert $b/certificates \
+  --user "$(cat $b/username):$(cat $b/password)" --mail-from "$1" --mail-rcpt "$2" --upload-file -`,
+}
+
+// clientPrologue comes before each of clientScripts.
+const clientPrologue = `set -eu
+b=` + bindings + ` host=$(cat $b/host) implicit=$3
+[ $implicit = yes ] && port=$(cat $b/port) || port=$(cat $b/submission-port)
+`
