@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/build"
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/component"
@@ -13,6 +14,9 @@ import (
 
 // establishing is the condition of a definition whose resources are served.
 const establishing = "--for=condition=Established"
+
+// grace is the time that cert-manager gets to end what it is doing.
+const grace = 3 * time.Second
 
 // InstallCertManager installs cert-manager on a cluster that is up.
 func (c *Cluster) InstallCertManager(ctx context.Context) error {
@@ -45,7 +49,7 @@ func (c *Cluster) RemoveCertManager(ctx context.Context) error {
 	if err != nil || !found {
 		return err
 	}
-	if err := process.Stop(record.Identity, grace(part)); err != nil {
+	if err := process.Stop(record.Identity, grace); err != nil {
 		return err
 	}
 	c.Say("cert-manager is removed")

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
-	"time"
 
-	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/component"
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/host"
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/process"
 )
@@ -35,7 +32,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 // remove ends all processes and takes back every change to the machine. It may
 // find any part missing, and goes on.
 func (c *Cluster) remove(ctx context.Context) error {
-	if err := c.stopProcesses(); err != nil {
+	if err := c.killProcesses(); err != nil {
 		return err
 	}
 	if err := c.cgroups.Kill(); err != nil {
@@ -59,35 +56,22 @@ func (c *Cluster) remove(ctx context.Context) error {
 	return c.empty()
 }
 
-// stopProcesses ends what was recorded, the last to start first. So the API
-// server ends before etcd, without which it would not.
-func (c *Cluster) stopProcesses() error {
-	parts := c.components()
-	slices.Reverse(parts)
-	for _, part := range parts {
-		record, found, err := c.records.Read(part.Name)
-		if err != nil {
-			return err
+// killProcesses ends what was recorded. There is nothing to be gentle about:
+// all that these processes could still write down is about to be removed.
+func (c *Cluster) killProcesses() error {
+	records, err := c.records.All()
+	if err != nil {
+		return err
+	}
+	for _, record := range records {
+		if err := process.Stop(record.Identity, 0); err != nil {
+			return fmt.Errorf("stop %s: %w", record.Name, err)
 		}
-		if !found {
-			continue
-		}
-		if err := process.Stop(record.Identity, grace(part)); err != nil {
-			return fmt.Errorf("stop %s: %w", part.Name, err)
-		}
-		if err := c.records.Forget(part.Name); err != nil {
+		if err := c.records.Forget(record.Name); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func grace(part component.Component) time.Duration {
-	const usual = 3 * time.Second
-	if part.Grace == 0 {
-		return usual
-	}
-	return part.Grace
 }
 
 // empty removes what is in the cluster's directory. The marker goes last, so

@@ -18,6 +18,9 @@ const patience = 2 * time.Minute
 
 const poll = 200 * time.Millisecond
 
+// tailLines is how much of its log is shown when a component ends at the start.
+const tailLines = 15
+
 // eventually calls check until it succeeds. Its error is the last one of check.
 func eventually(ctx context.Context, what string, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -27,9 +30,9 @@ func eventually(ctx context.Context, what string, check func(context.Context) er
 		if err == nil {
 			return nil
 		}
-		var final *deadError
-		if errors.As(err, &final) {
-			return err
+		var dead *deadError
+		if errors.As(err, &dead) {
+			return fmt.Errorf("%w:\n%s", err, process.Tail(dead.record.Log, tailLines))
 		}
 		select {
 		case <-ctx.Done():
@@ -45,8 +48,7 @@ type deadError struct {
 }
 
 func (e *deadError) Error() string {
-	const lines = 15
-	return fmt.Sprintf("%s has ended; the end of its log %s:\n%s", e.record.Name, e.record.Log, process.Tail(e.record.Log, lines))
+	return fmt.Sprintf("%s has ended; its log is %s", e.record.Name, e.record.Log)
 }
 
 // healthy tells whether a component runs and calls itself well.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"text/template"
-	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/build"
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/layout"
@@ -24,8 +23,6 @@ type Component struct {
 	// Health is a URL that answers 200 when all is well. Without one, a
 	// component is well while it runs.
 	Health string
-	// Grace is how long it may take to end. Zero is a few seconds.
-	Grace time.Duration
 }
 
 //go:embed files

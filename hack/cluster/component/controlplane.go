@@ -1,8 +1,6 @@
 package component
 
 import (
-	"time"
-
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/layout"
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/process"
 )
@@ -69,7 +67,6 @@ func APIServer(l layout.Layout) Component {
 			"--shutdown-delay-duration=0s",
 		}},
 		Health: layout.APIEndpoint + "/readyz",
-		Grace:  5 * time.Second,
 	}
 }
 

@@ -1,8 +1,6 @@
 package component
 
 import (
-	"time"
-
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/layout"
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/process"
 )
@@ -21,7 +19,6 @@ func Containerd(l layout.Layout) Component {
 			config:                         "containerd.toml",
 			l.Path("cni", "pods.conflist"): "cni.conflist",
 		},
-		Grace: 10 * time.Second,
 	}
 }
 
