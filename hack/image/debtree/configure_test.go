@@ -61,7 +61,7 @@ func TestRunRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := run(tc.out, tc.packages)
+			err := run(t.Context(), tc.out, tc.packages)
 			if err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error %v does not say %q", err, tc.says)
 			}
