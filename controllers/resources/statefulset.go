@@ -59,7 +59,7 @@ func spoolClaim(relay *v1alpha1.MailRelay, size resource.Quantity) *corev1ac.Per
 		spec.WithStorageClassName(*class)
 	}
 	claim := corev1ac.PersistentVolumeClaim(SpoolVolume, "").WithLabels(PodSelector(relay)).WithSpec(spec)
-	// A template has no namespace; an empty one would be sent as a value.
-	claim.Namespace = nil
+	// A template has neither namespace nor kind.
+	claim.Namespace, claim.Kind, claim.APIVersion = nil, nil, nil
 	return claim
 }

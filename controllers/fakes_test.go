@@ -1,0 +1,199 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// fleet answers for relay pods. Like one behind a real kubelet, a pod sees new content of its
+// Secrets only when its annotations change.
+type fleet struct {
+	client client.Client
+	mu     sync.Mutex
+	pods   map[string]*fleetPod
+	count  int
+}
+
+type fleetPod struct {
+	key    client.ObjectKey
+	relay  string
+	report config.Report
+	seen   *string
+	nudges int
+}
+
+func newFleet(c client.Client) *fleet { return &fleet{client: c, pods: map[string]*fleetPod{}} }
+
+// add gives a pod an address.
+func (f *fleet) add(key client.ObjectKey, relay string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count++
+	ip := fmt.Sprintf("10.99.%d.%d", f.count/250, f.count%250+1)
+	f.pods[ip] = &fleetPod{key: key, relay: relay}
+	return ip
+}
+
+// change changes what a pod reports, besides what it has loaded.
+func (f *fleet) change(key client.ObjectKey, change func(*config.Report)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pod := range f.pods {
+		if pod.key == key {
+			change(&pod.report)
+		}
+	}
+}
+
+func (f *fleet) nudges(key client.ObjectKey) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pod := range f.pods {
+		if pod.key == key {
+			return pod.nudges
+		}
+	}
+	return -1
+}
+
+// Poll answers for the pod of that address.
+func (f *fleet) Poll(ctx context.Context, target poll.Target) (*config.Report, error) {
+	host, _, err := net.SplitHostPort(target.Address)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	state, ok := f.pods[host]
+	if !ok {
+		return nil, fmt.Errorf("no route to %s", host)
+	}
+	pod := &corev1.Pod{}
+	if err := f.client.Get(ctx, state.key, pod); err != nil {
+		return nil, err
+	}
+	if annotation := pod.Annotations[resources.NudgeAnnotation]; state.seen == nil || *state.seen != annotation {
+		if state.seen != nil {
+			state.nudges++
+		}
+		state.seen = &annotation
+		if err := f.load(ctx, state); err != nil {
+			return nil, err
+		}
+	}
+	report := state.report
+	return &report, nil
+}
+
+func (f *fleet) load(ctx context.Context, pod *fleetPod) error {
+	relay := &v1alpha1.MailRelay{ObjectMeta: metav1.ObjectMeta{Namespace: pod.key.Namespace, Name: pod.relay}}
+	pod.report.Loaded = map[string]string{}
+	for name, directory := range resources.MountedSecrets(relay) {
+		secret := &corev1.Secret{}
+		err := f.client.Get(ctx, client.ObjectKey{Namespace: pod.key.Namespace, Name: name}, secret)
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		pod.report.Loaded[directory] = config.DirHash(secret.Data)
+	}
+	return nil
+}
+
+// heldLabel on a namespace keeps issueForever from it.
+const heldLabel = "test/no-issuing"
+
+// issueForever does cert-manager's part: it writes the Secret of each Certificate and says
+// that it is ready.
+func issueForever(ctx context.Context, c client.Client) {
+	for ctx.Err() == nil {
+		list := &cmv1.CertificateList{}
+		if err := c.List(ctx, list); err == nil {
+			for i := range list.Items {
+				// What fails now, because the object changed or went, is tried again.
+				_ = issue(ctx, c, &list.Items[i])
+			}
+		} else if !meta.IsNoMatchError(err) && ctx.Err() == nil {
+			fmt.Println("issuing:", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func issue(ctx context.Context, c client.Client, certificate *cmv1.Certificate) error {
+	namespace := &corev1.Namespace{}
+	if err := c.Get(ctx, client.ObjectKey{Name: certificate.Namespace}, namespace); err != nil || namespace.Labels[heldLabel] != "" {
+		return err
+	}
+	for _, condition := range certificate.Status.Conditions {
+		if condition.Type == cmv1.CertificateConditionReady && condition.ObservedGeneration == certificate.Generation {
+			return nil
+		}
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: certificate.Namespace, Name: certificate.Spec.SecretName, Labels: certificate.Spec.SecretTemplate.Labels,
+		},
+		Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{"tls.crt": []byte("a certificate"), "tls.key": []byte("a key"), "ca.crt": []byte("CA of " + certificate.Name)},
+	}
+	if err := c.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	certificate.Status.Conditions = []cmv1.CertificateCondition{{
+		Type: cmv1.CertificateConditionReady, Status: cmmetav1.ConditionTrue, Reason: "Ready", ObservedGeneration: certificate.Generation,
+	}}
+	return c.Status().Update(ctx, certificate)
+}
+
+// writeCounter counts the operator's writes by namespace, events and leases aside.
+type writeCounter struct {
+	mu     sync.Mutex
+	writes map[string][]string
+}
+
+func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		path := request.URL.Path
+		if request.Method != http.MethodGet && !strings.Contains(path, "/events") {
+			if _, rest, ok := strings.Cut(path, "/namespaces/"); ok {
+				namespace, _, _ := strings.Cut(rest, "/")
+				w.mu.Lock()
+				if w.writes == nil {
+					w.writes = map[string][]string{}
+				}
+				w.writes[namespace] = append(w.writes[namespace], request.Method+" "+path)
+				w.mu.Unlock()
+			}
+		}
+		return next.RoundTrip(request)
+	})
+}
+
+// in are the writes in a namespace so far.
+func (w *writeCounter) in(namespace string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.writes[namespace]...)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }

@@ -1,0 +1,183 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/go-logr/logr"
+)
+
+const operatorNamespace = "mailrelay-system"
+
+// cluster is a real API server with the operator working on it. There is no kubelet and no
+// controller of Kubernetes itself: tests make the pods, and issuer does cert-manager's part.
+type cluster struct {
+	client.Client
+	config *rest.Config
+	fleet  *fleet
+	writes *writeCounter
+}
+
+// shared is the cluster of the tests that need nothing special; nil without an API server.
+var shared *cluster
+
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard())
+	code, err := runSuite(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runSuite(m *testing.M) (int, error) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return m.Run(), nil
+	}
+	crds, err := certManagerCRDs()
+	if err != nil {
+		return 1, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c, stop, err := startCluster(ctx, crds)
+	if err != nil {
+		cancel()
+		return 1, err
+	}
+	shared = c
+	code := m.Run()
+	cancel()
+	return code, stop()
+}
+
+// onCluster returns the shared cluster and a fresh namespace.
+func onCluster(t *testing.T) (*cluster, string) {
+	t.Helper()
+	t.Parallel()
+	if shared == nil {
+		t.Skip("KUBEBUILDER_ASSETS is not set: \"make test\" builds a kube-apiserver and etcd and runs this test")
+	}
+	return shared, shared.namespace(t, nil)
+}
+
+// startCluster starts an API server with the project's CRDs and those in the files given, and
+// the operator.
+func startCluster(ctx context.Context, crds []string) (*cluster, func() error, error) {
+	env := &envtest.Environment{
+		CRDDirectoryPaths:     append([]string{filepath.Join("..", "config", "crd")}, crds...),
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := env.Start()
+	if err != nil {
+		return nil, nil, fmt.Errorf("start an API server from KUBEBUILDER_ASSETS: %w", err)
+	}
+	config.QPS, config.Burst = -1, -1
+	c, err := startOperator(ctx, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, env.Stop, nil
+}
+
+func startOperator(ctx context.Context, config *rest.Config) (*cluster, error) {
+	scheme, err := NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	direct, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{Client: direct, config: config, fleet: newFleet(direct), writes: &writeCounter{}}
+	if err := direct.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}); err != nil {
+		return nil, err
+	}
+	watched := rest.CopyConfig(config)
+	watched.Wrap(c.writes.wrap)
+	mgr, err := ctrl.NewManager(watched, ctrl.Options{
+		Scheme:  scheme,
+		Cache:   CacheOptions(),
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		Logger:  logr.Discard(),
+		// A test that needs a cluster of its own runs a second operator in this process.
+		Controller: ctrlconfig.Controller{SkipNameValidation: ptr(true)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	settings := Settings{RelayImage: "relay.test/relay:1", ClusterDomain: "cluster.local", Namespace: operatorNamespace}
+	if err := setup(ctx, mgr, settings, testCA{}, c.fleet); err != nil {
+		return nil, err
+	}
+	go func() {
+		if err := mgr.Start(ctx); err != nil {
+			panic(err)
+		}
+	}()
+	go issueForever(ctx, direct)
+	return c, nil
+}
+
+// certManagerCRDs are the files of the module that the operator is built with.
+func certManagerCRDs() ([]string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find cert-manager's CRDs: %w", err)
+	}
+	dir := filepath.Join(strings.TrimSpace(string(out)), "deploy", "crds")
+	var files []string
+	for _, name := range []string{"certificates", "issuers", "clusterissuers"} {
+		files = append(files, filepath.Join(dir, "cert-manager.io_"+name+".yaml"))
+	}
+	return files, nil
+}
+
+type testCA struct{}
+
+func (testCA) Bundle(context.Context) ([]byte, error) { return []byte("the operator's CA"), nil }
+
+// namespace makes a namespace with these labels, named after the test.
+func (c *cluster) namespace(t *testing.T, labels map[string]string) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: labels}}
+	if err := c.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	return namespace.Name
+}
+
+// deadline is how long a test waits for what should take well under a second.
+const deadline = 30 * time.Second
+
+// eventually waits until check returns nil.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	end := time.Now().Add(deadline)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
