@@ -3,76 +3,87 @@ package frontdoor
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
 
-// Service is which of the two ports a client came in by.
-type Service string
-
-// The two services of RFC 8314 §7.3 and RFC 6409.
-const (
-	// Submissions is implicit TLS, port 465.
-	Submissions Service = "submissions"
-	// Submission is STARTTLS, port 587.
-	Submission Service = "submission"
-)
-
-// Door is a net.Listener whose connections are encrypted *Conns of both ports.
+// Door takes connections on both services and hands them over when they are encrypted.
+// It is a net.Listener: each connection that Accept returns is a *Conn.
 type Door struct {
 	options Options
 	tls     *tls.Config
 	census  *census
 	metrics *metrics
 
-	ready    chan net.Conn
-	closed   chan struct{}
-	close    sync.Once
-	draining chan struct{}
-	drain    sync.Once
+	// ready passes connections to Accept; it has no buffer, so that none is forgotten.
+	ready  chan *Conn
+	closed chan struct{}
+	// open counts the accept loops and every connection until its socket is closed.
+	open sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[*Conn]struct{}
+	mu       sync.Mutex // guards what follows
+	visitors map[net.Conn]struct{}
+	conns    map[*Conn]struct{}
 }
 
 var _ net.Listener = (*Door)(nil)
 
-// New opens the door: it takes connections from the listeners of the options at once.
-func New(options Options) (*Door, error) {
-	if err := options.complete(); err != nil {
+// New opens a door at the listeners of o and starts to take connections. The listeners
+// belong to the Door from then on.
+func New(o Options) (*Door, error) {
+	o, err := o.withDefaults()
+	if err != nil {
 		return nil, err
 	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	d := &Door{
-		options:  options,
-		tls:      tlsConfig(options),
-		census:   newCensus(options.Limits),
-		metrics:  newMetrics(options.Registerer),
-		ready:    make(chan net.Conn),
+		options:  o,
+		tls:      tlsConfig(o),
+		census:   newCensus(o.Limits),
+		metrics:  m,
+		ready:    make(chan *Conn),
 		closed:   make(chan struct{}),
-		draining: make(chan struct{}),
-		conns:    map[*Conn]struct{}{},
+		visitors: make(map[net.Conn]struct{}),
+		conns:    make(map[*Conn]struct{}),
 	}
-	if options.Submissions != nil {
-		go d.serve(options.Submissions, Submissions, d.enterSubmissions)
-	}
-	if options.Submission != nil {
-		go d.serve(options.Submission, Submission, d.enterSubmission)
+	for service, listener := range d.listeners() {
+		m.show(service)
+		d.open.Add(1)
+		go d.take(listener, service)
 	}
 	return d, nil
 }
 
-// Accept returns the next encrypted connection, a *Conn, or net.ErrClosed.
+func (d *Door) listeners() map[Service]net.Listener {
+	all := map[Service]net.Listener{}
+	if d.options.Submissions != nil {
+		all[Submissions] = d.options.Submissions
+	}
+	if d.options.Submission != nil {
+		all[Submission] = d.options.Submission
+	}
+	return all
+}
+
+// Accept returns the next encrypted connection, always a *Conn. After Close it returns
+// net.ErrClosed.
 func (d *Door) Accept() (net.Conn, error) {
 	select {
-	case conn := <-d.ready:
-		return conn, nil
+	case c := <-d.ready:
+		return c, nil
 	case <-d.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-// Addr is the address of the first listener that is on.
+// Addr is the address of port 465, or of port 587 where that is the only one.
 func (d *Door) Addr() net.Addr {
 	if d.options.Submissions != nil {
 		return d.options.Submissions.Addr()
@@ -80,66 +91,182 @@ func (d *Door) Addr() net.Addr {
 	return d.options.Submission.Addr()
 }
 
-// Close takes no more connections and ends those that are open.
+// Close stops to take connections and ends those that are open, with 421 4.3.2 wherever
+// they are. It does not wait for that.
 func (d *Door) Close() error {
-	d.close.Do(func() {
-		d.closeListeners()
-		close(d.closed)
-	})
-	for _, conn := range d.open() {
-		conn.Close()
-	}
-	return nil
+	err := d.shutListeners()
+	d.each(func(c *Conn) { c.Abort(replyDraining) })
+	return err
 }
 
-// Drain takes no more connections, answers 421 (RFC 5321 §3.8) to each client that is
-// between two messages, and waits for the others to finish theirs, until ctx ends.
-func (d *Door) Drain(ctx context.Context) error {
-	d.drain.Do(func() {
-		d.closeListeners()
-		close(d.draining)
-	})
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		conns := d.open()
-		if len(conns) == 0 {
-			return nil
-		}
-		for _, conn := range conns {
-			conn.drain()
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-poll.C:
-		}
-	}
-}
-
-func (d *Door) closeListeners() {
-	for _, l := range []net.Listener{d.options.Submissions, d.options.Submission} {
-		if l != nil {
-			l.Close()
-		}
-	}
-}
-
-func (d *Door) open() []*Conn {
+// shutListeners stops to take connections and drops those that are not encrypted yet.
+func (d *Door) shutListeners() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	conns := make([]*Conn, 0, len(d.conns))
-	for conn := range d.conns {
-		conns = append(conns, conn)
+	if d.shut() {
+		return nil
 	}
-	return conns
+	close(d.closed)
+	for raw := range d.visitors {
+		raw.Close()
+	}
+	var err error
+	for _, l := range d.listeners() {
+		if e := l.Close(); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
 }
 
-func (d *Door) isDraining() bool {
+// Drain closes the Door and ends every session: with 421 4.3.2 as soon as it is between
+// transactions, and in any case when ctx is done. It returns when all connections are
+// closed, with the error of ctx if some had to be cut.
+func (d *Door) Drain(ctx context.Context) error {
+	if err := d.shutListeners(); err != nil {
+		return fmt.Errorf("close listeners: %w", err)
+	}
+	d.each((*Conn).drain)
+	empty := make(chan struct{})
+	go func() {
+		d.open.Wait()
+		close(empty)
+	}()
 	select {
-	case <-d.draining:
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		d.each(func(c *Conn) { c.Abort(replyDraining) })
+		<-empty
+		return ctx.Err()
+	}
+}
+
+// shut tells whether the Door takes no more connections.
+func (d *Door) shut() bool {
+	select {
+	case <-d.closed:
 		return true
 	default:
 		return false
 	}
+}
+
+func (d *Door) each(do func(*Conn)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		do(c)
+	}
+}
+
+// take accepts connections until the listener is closed. Each is brought to TLS in a
+// goroutine of its own, so that a slow client keeps nobody waiting.
+func (d *Door) take(l net.Listener, s Service) {
+	defer d.open.Done()
+	for {
+		raw, err := l.Accept()
+		if err != nil {
+			if d.pause(err) {
+				continue
+			}
+			return
+		}
+		d.metrics.accepted.WithLabelValues(string(s)).Inc()
+		if !d.enter(raw, s) {
+			continue
+		}
+		go d.receive(raw, s)
+	}
+}
+
+// pause waits a little after an error of a listener, most often too many open files, and
+// tells whether to go on.
+func (d *Door) pause(err error) bool {
+	if d.shut() {
+		return false
+	}
+	d.options.Logger.Error("cannot take a connection, trying again", "error", err)
+	select {
+	case <-d.closed:
+		return false
+	case <-time.After(100 * time.Millisecond):
+		return true
+	}
+}
+
+// enter admits a connection, or refuses it in plaintext where that is understood.
+func (d *Door) enter(raw net.Conn, s Service) bool {
+	if why := d.census.admit(clientAddr(raw.RemoteAddr())); why != admitted {
+		d.metrics.refused.WithLabelValues(string(s), string(why)).Inc()
+		if s == Submission {
+			raw.SetWriteDeadline(time.Now().Add(d.options.Timeouts.Close))
+			io.WriteString(raw, "421 4.7.0 "+d.options.Hostname+" too many connections, try again later\r\n")
+		}
+		raw.Close()
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open.Add(1)
+	d.metrics.current.WithLabelValues(string(s)).Inc()
+	d.visitors[raw] = struct{}{}
+	if d.shut() {
+		raw.Close()
+	}
+	return true
+}
+
+// left undoes enter.
+func (d *Door) left(addr netip.Addr, s Service) {
+	d.census.release(addr)
+	d.metrics.current.WithLabelValues(string(s)).Dec()
+	d.open.Done()
+}
+
+// receive encrypts a connection and hands it over.
+func (d *Door) receive(raw net.Conn, s Service) {
+	addr := clientAddr(raw.RemoteAddr())
+	v := &visit{
+		raw: raw, service: s, options: &d.options, metrics: d.metrics,
+		log: d.options.Logger.With("service", string(s), "client", raw.RemoteAddr().String()),
+	}
+	t := v.encrypt(d.tls)
+	d.mu.Lock()
+	delete(d.visitors, raw)
+	d.mu.Unlock()
+	if t == nil {
+		d.left(addr, s)
+		return
+	}
+	c, err := d.seat(t, s, addr)
+	if err != nil {
+		v.log.Info("connection lost before it was handed over", "error", err)
+		raw.Close()
+		d.left(addr, s)
+		return
+	}
+	select {
+	case d.ready <- c:
+	case <-d.closed:
+		c.Abort(replyDraining)
+	}
+}
+
+// seat makes the Conn and keeps it where Drain finds it.
+func (d *Door) seat(t *tls.Conn, s Service, addr netip.Addr) (*Conn, error) {
+	var c *Conn
+	c, err := newConn(t, s, &d.options, func() {
+		d.mu.Lock()
+		delete(d.conns, c)
+		d.mu.Unlock()
+		d.left(addr, s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conns[c] = struct{}{}
+	return c, nil
 }

@@ -3,74 +3,84 @@ package frontdoor
 import (
 	"io"
 	"net"
+	"strings"
 	"time"
 )
 
-const (
-	drainReply = "421 4.3.2 Service is going down, try again"
-	// closeTime is how long a client gets to take the last reply.
-	closeTime = time.Second
-	// lingerBytes is how much of what a client still sends is read, so that the system
-	// does not reset the connection before the client has read the last reply.
-	lingerBytes = 1 << 20
-)
+// lingerBytes is how much a client may still send after the end before it is cut off.
+const lingerBytes = 1 << 20
 
-// Abort sends a reply, given without CRLF, and ends the connection. Whatever the server
-// writes after it is dropped. It is for a session that cannot go on reading a message,
-// since go-smtp would wait for an end that it cannot see.
+// Abort answers with a reply such as "554 5.6.0 Bare CR in message" and closes. It is for
+// a session that must not or cannot wait for the client: it may be called from within the
+// reading of a body or from anywhere else, and does not block. Reads under way and to
+// come give net.ErrClosed; what the server still writes is dropped. A reply that is none,
+// such as the empty one, is not sent.
 func (c *Conn) Abort(reply string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase != ended {
-		c.endLocked(reply)
-	}
+	c.end(reply)
 }
 
-// drain ends the connection if the client is between two messages and the server waits.
-func (c *Conn) drain() {
+// Close ends the session. What was said last is given Timeouts.Close to arrive; Close does
+// not wait for that. It never fails.
+func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase == idle && c.reading {
-		c.endLocked(drainReply)
-	}
-}
-
-// endLocked says the last word. The reader wakes up and finds the end.
-func (c *Conn) endLocked(reply string) {
-	c.phase = ended
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(closeTime))
-	_, _ = io.WriteString(c.Conn, reply+"\r\n")
-	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
-}
-
-// Close ends the connection within a second, with what was written flushed.
-func (c *Conn) Close() error {
-	c.close.Do(func() {
-		c.mu.Lock()
-		c.phase = ended
-		c.mu.Unlock()
-		c.door.mu.Lock()
-		delete(c.door.conns, c)
-		c.door.mu.Unlock()
-		go c.linger()
-	})
+	c.end("")
 	return nil
 }
 
-func (c *Conn) linger() {
-	defer c.leave()
-	defer c.Conn.Close()
-	until := time.Now().Add(closeTime)
-	_ = c.Conn.SetDeadline(until)
-	if c.Conn.CloseWrite() != nil {
+// end ends the session once, with a last reply or without; mu is held.
+func (c *Conn) end(last string) {
+	if c.readErr == nil {
+		c.readErr = net.ErrClosed
+	}
+	if c.ended {
 		return
 	}
-	raw := c.NetConn()
-	if peeked, ok := raw.(peekedConn); ok {
-		raw = peeked.Conn
+	c.ended = true
+	// A reader under way is woken, and finds readErr.
+	c.raw.SetReadDeadline(time.Unix(1, 0))
+	go c.finish(last)
+}
+
+// finish says the last reply and closes, so that the client can read it: a socket closed
+// with unread bytes would be reset, and take the reply with it.
+func (c *Conn) finish(last string) {
+	defer c.released()
+	defer c.raw.Close()
+	force := time.AfterFunc(c.options.Timeouts.Close, func() { c.raw.Close() })
+	defer force.Stop()
+
+	if !c.farewell(last) {
+		return
 	}
-	if tcp, ok := raw.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
-		_ = tcp.SetReadDeadline(until)
-		_, _ = io.CopyN(io.Discard, tcp, lingerBytes)
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	c.raw.SetReadDeadline(time.Time{})
+	linger(c.raw)
+}
+
+// farewell writes the last reply and the end of TLS, and tells whether it could.
+func (c *Conn) farewell(last string) bool {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	if isReplyLine(last) {
+		var r reply
+		r.setText(strings.ReplaceAll(last, "%h", c.options.Hostname))
+		if c.send(r.format()) != nil {
+			return false
+		}
 	}
+	return c.tls.CloseWrite() == nil
+}
+
+// linger closes the writing half and waits until the client has closed its own, which the
+// caller bounds by a deadline or by closing.
+func linger(raw net.Conn) {
+	half, ok := raw.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	io.Copy(io.Discard, io.LimitReader(raw, lingerBytes))
 }

@@ -1,9 +1,9 @@
 package frontdoor
 
 import (
-	"cmp"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -11,73 +11,118 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Options are what a Door is made of.
+// Options say what a Door serves and what it allows. Zero values get the default named
+// with the field.
 type Options struct {
-	// Hostname is the first word of the greeting and of the EHLO reply (RFC 5321 §4.1.1.1).
+	// Hostname is the relay's name in greetings and replies. Required.
 	Hostname string
-	// Submissions takes implicit TLS, port 465; nil when it is off.
+	// Submissions takes connections that begin with TLS (port 465).
 	Submissions net.Listener
-	// Submission takes STARTTLS, port 587; nil when it is off.
+	// Submission takes connections that begin in plaintext and need STARTTLS (port 587).
+	// At least one of the two listeners is required.
 	Submission net.Listener
-	// GetCertificate chooses the certificate of each handshake, so that a renewed one is
-	// served at once. It must have an answer for clients without SNI.
+	// GetCertificate chooses the certificate of a handshake; it is asked each time, so
+	// that a renewed certificate is served at once. A client that sends no SNI has an
+	// empty ServerName. Required.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// MinVersion is the lowest TLS version; TLS 1.2 when zero.
+	// MinVersion is tls.VersionTLS12 (default) or tls.VersionTLS13.
 	MinVersion uint16
-	Limits     Limits
-	Timeouts   Timeouts
-	Logger     *slog.Logger
-	// Registerer takes the metrics; nil means none are registered.
+	// Limits bound what clients may use.
+	Limits Limits
+	// Timeouts bound every wait.
+	Timeouts Timeouts
+	// Logger gets one line for each client in the wrong mode and each failed handshake.
+	// Nil logs nothing.
+	Logger *slog.Logger
+	// Registerer gets the metrics. Nil registers them nowhere.
 	Registerer prometheus.Registerer
 }
 
-// Limits bound what clients may use.
+// Limits bound what clients may use. A zero field gets the default named with it.
 type Limits struct {
-	// Connections over both ports. Default 12000.
+	// Connections is the cap over both listeners. Default 12000.
 	Connections int
 	// PerAddress is the cap for one client address. Default 2000.
 	PerAddress int
-	// MinRate is the bytes a second that a message must come in with, seen over the whole
-	// message after Timeouts.Grace. Default 500.
+	// MinRate is the bytes a second that a body must come with, averaged over the time
+	// that the relay waited for it. Default 500.
 	MinRate int
+	// Line is the longest command or SASL line in bytes. Default 16384: RFC 4954 §4 wants
+	// 12288 for SASL, and some tokens need more.
+	Line int
+	// Commands is how many may come without a message body. Default 10000.
+	Commands int
 }
 
-// Timeouts bound how long clients may take.
+// Timeouts are the longest waits of a connection, in the order in which they apply. A zero
+// field gets the default named with it.
 type Timeouts struct {
-	// Silence is how long a client of 465 may send nothing. Default 5s.
+	// Silence is how long a client of port 465 may say nothing before it is taken for one
+	// that waits for a plaintext greeting. Default 5s.
 	Silence time.Duration
-	// Handshake is for the TLS handshake. Default 15s.
+	// Preamble is the whole plaintext dialogue on port 587. Default 1m.
+	Preamble time.Duration
+	// Handshake is the TLS handshake. Default 30s.
 	Handshake time.Duration
-	// Read is for each read of commands or content (RFC 5321 §4.5.3.2.7). Default 5m.
-	Read time.Duration
-	// Write is for each reply. Default 30s.
+	// Command is from a reply to the end of the next command. Default 5m (RFC 5321
+	// §4.5.3.2.7).
+	Command time.Duration
+	// Body is each wait for a part of a body, and the head start that the minimum rate
+	// gives. Default 3m (RFC 5321 §4.5.3.2.5).
+	Body time.Duration
+	// Write is for one reply to be taken. Default 1m.
 	Write time.Duration
-	// Session is for a whole connection. Default 1h.
+	// Session is the whole session; a transaction begun before may take Command longer.
+	// Default 1h.
 	Session time.Duration
-	// Grace is how long a message may come in slower than Limits.MinRate. Default 1m.
-	Grace time.Duration
+	// Close is for the last reply to be taken when a connection ends. Default 1s.
+	Close time.Duration
 }
 
-func (o *Options) complete() error {
+// withDefaults checks o and fills what was left out.
+func (o Options) withDefaults() (Options, error) {
 	switch {
-	case o.Submissions == nil && o.Submission == nil:
-		return errors.New("no listener is on; a relay needs 465, 587 or both")
-	case o.GetCertificate == nil:
-		return errors.New("no source of certificates is set")
 	case o.Hostname == "":
-		return errors.New("no host name is set for the greeting")
+		return o, errors.New("no host name is set for the greeting")
+	case o.Submissions == nil && o.Submission == nil:
+		return o, errors.New("no listener is on: a relay needs 465, 587 or both")
+	case o.GetCertificate == nil:
+		return o, errors.New("no source of certificates is set: both ports need one")
 	}
-	o.MinVersion = cmp.Or(o.MinVersion, tls.VersionTLS12)
-	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	o.Limits.Connections = cmp.Or(o.Limits.Connections, 12000)
-	o.Limits.PerAddress = cmp.Or(o.Limits.PerAddress, 2000)
-	o.Limits.MinRate = cmp.Or(o.Limits.MinRate, 500)
-	t := &o.Timeouts
-	t.Silence = cmp.Or(t.Silence, 5*time.Second)
-	t.Handshake = cmp.Or(t.Handshake, 15*time.Second)
-	t.Read = cmp.Or(t.Read, 5*time.Minute)
-	t.Write = cmp.Or(t.Write, 30*time.Second)
-	t.Session = cmp.Or(t.Session, time.Hour)
-	t.Grace = cmp.Or(t.Grace, time.Minute)
-	return nil
+	setDefault(&o.MinVersion, tls.VersionTLS12)
+	if o.MinVersion < tls.VersionTLS12 {
+		return o, fmt.Errorf("minimum TLS version %s is not allowed: use TLS 1.2 or 1.3", tls.VersionName(o.MinVersion))
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Limits.setDefaults()
+	o.Timeouts.setDefaults()
+	return o, nil
+}
+
+func (l *Limits) setDefaults() {
+	setDefault(&l.Connections, 12000)
+	setDefault(&l.PerAddress, 2000)
+	setDefault(&l.MinRate, 500)
+	setDefault(&l.Line, 16384)
+	setDefault(&l.Commands, 10000)
+}
+
+func (t *Timeouts) setDefaults() {
+	setDefault(&t.Silence, 5*time.Second)
+	setDefault(&t.Preamble, time.Minute)
+	setDefault(&t.Handshake, 30*time.Second)
+	setDefault(&t.Command, 5*time.Minute)
+	setDefault(&t.Body, 3*time.Minute)
+	setDefault(&t.Write, time.Minute)
+	setDefault(&t.Session, time.Hour)
+	setDefault(&t.Close, time.Second)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
 }

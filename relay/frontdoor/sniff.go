@@ -2,63 +2,75 @@ package frontdoor
 
 import (
 	"bytes"
-	"log/slog"
+	"slices"
 )
 
-// wrongMode is a client that speaks something else than the port does.
-type wrongMode struct {
-	kind   string // label of the metric
-	advice string // what to change in the client
-}
-
-var (
-	silentOn465 = wrongMode{"silent", "the client sent nothing and probably waits for a plaintext greeting: set its encryption to SSL/TLS, or its port to 587 with STARTTLS"}
-	smtpOn465   = wrongMode{"plaintext_smtp", "the client speaks SMTP without TLS on 465: set its encryption to SSL/TLS, or its port to 587 with STARTTLS"}
-	httpOn465   = wrongMode{"http", "the client speaks HTTP: this port takes mail, over TLS"}
-	otherOn465  = wrongMode{"plaintext", "the client's first byte is not TLS: set its encryption to SSL/TLS"}
-	tlsOn587    = wrongMode{"tls", "the client starts TLS at once on 587: set its port to 465, or its encryption to STARTTLS"}
-	httpOn587   = wrongMode{"http", "the client speaks HTTP: this port takes mail"}
-)
+// mode is the protocol that a client's first bytes belong to.
+type mode string
 
 const (
-	// tlsHandshakeRecord is the first byte of a ClientHello (RFC 8446 §5.1).
-	tlsHandshakeRecord = 0x16
-	// sniffLength is enough to tell the verbs apart.
-	sniffLength = 8
+	modeUnknown mode = "unknown"
+	modeTLS     mode = "tls"
+	modeSMTP    mode = "smtp"
+	modeHTTP    mode = "http"
+	modeProxy   mode = "proxy_protocol"
+	modeSilent  mode = "silent"
 )
+
+// advice is what to change when a client comes to a service in the wrong mode.
+var advice = map[Service]map[mode]string{
+	Submissions: {
+		modeSMTP:    "client speaks plaintext SMTP on 465: set its encryption to SSL/TLS (implicit), or its port to 587 with STARTTLS",
+		modeHTTP:    "client speaks HTTP on 465: this port takes mail, point the client elsewhere",
+		modeProxy:   "load balancer sends a PROXY protocol header on 465: turn that off",
+		modeSilent:  "client waits for a plaintext greeting on 465: set its encryption to SSL/TLS (implicit), or its port to 587 with STARTTLS",
+		modeUnknown: "client speaks neither TLS nor SMTP on 465: this port takes mail over TLS",
+	},
+	Submission: {
+		modeTLS:   "client speaks TLS at once on 587: set its port to 465, or its encryption to STARTTLS",
+		modeHTTP:  "client speaks HTTP on 587: this port takes mail, point the client elsewhere",
+		modeProxy: "load balancer sends a PROXY protocol header on 587: turn that off",
+	},
+}
+
+// wrongModeReplies are the last words to a client in the wrong mode. TLS is answered
+// with nothing: what is not a TLS record tells a TLS client no more than a close.
+var wrongModeReplies = map[Service]string{
+	Submissions: "554 5.7.0 TLS needed from the first byte: use SSL/TLS (implicit) on this port, or port 587 with STARTTLS",
+	Submission:  "554 5.5.1 This is SMTP: use it with STARTTLS on this port",
+}
+
+// enough is the number of first bytes that tell every mode apart.
+const enough = 8
 
 var (
-	httpVerbs = [][]byte{[]byte("GET "), []byte("POST "), []byte("PUT "), []byte("HEAD "), []byte("OPTIONS "), []byte("CONNECT "), []byte("DELETE "), []byte("PRI * ")}
-	smtpVerbs = [][]byte{[]byte("EHLO"), []byte("HELO"), []byte("STARTTLS"), []byte("AUTH "), []byte("MAIL "), []byte("NOOP"), []byte("QUIT")}
+	proxyV1 = []byte("PROXY ")
+	proxyV2 = []byte("\r\n\r\n\x00\r\nQUIT\n")
+
+	httpMethods = []string{"GET", "POST", "HEAD", "PUT", "OPTIONS", "CONNECT", "DELETE", "PATCH", "TRACE", "PRI"}
+	smtpVerbs   = []string{"EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "AUTH", "STARTTLS", "HELP", "VRFY", "LHLO"}
 )
 
-func startsWithVerb(first []byte, verbs [][]byte) bool {
-	upper := bytes.ToUpper(first)
-	for _, verb := range verbs {
-		n := min(len(verb), sniffLength)
-		if len(upper) >= n && bytes.Equal(upper[:n], verb[:n]) {
-			return true
-		}
-	}
-	return false
-}
+// isTLS tells a handshake record (RFC 8446 §5.1) from text by its first byte.
+func isTLS(first []byte) bool { return len(first) > 0 && first[0] == 0x16 }
 
-// modeOn465 names what a client speaks that did not start with a TLS handshake.
-func modeOn465(first []byte) wrongMode {
+// sniff names the protocol of a client's first bytes.
+func sniff(first []byte) mode {
 	switch {
-	case startsWithVerb(first, smtpVerbs):
-		return smtpOn465
-	case startsWithVerb(first, httpVerbs):
-		return httpOn465
+	case isTLS(first):
+		return modeTLS
+	case bytes.HasPrefix(first, proxyV1), bytes.HasPrefix(first, proxyV2[:min(enough, len(first))]) && len(first) >= 5:
+		return modeProxy
 	}
-	return otherOn465
-}
-
-func (d *Door) reportWrongMode(service Service, mode wrongMode, client string) {
-	d.metrics.wrongMode.WithLabelValues(string(service), mode.kind).Inc()
-	d.options.Logger.Warn("client uses the wrong mode",
-		slog.String("service", string(service)),
-		slog.String("kind", mode.kind),
-		slog.String("client", client),
-		slog.String("advice", mode.advice))
+	word := bytes.ToUpper(first)
+	if end := bytes.IndexAny(word, " \t\r\n"); end >= 0 {
+		word = word[:end]
+	}
+	switch {
+	case slices.Contains(httpMethods, string(word)):
+		return modeHTTP
+	case slices.Contains(smtpVerbs, string(word)):
+		return modeSMTP
+	}
+	return modeUnknown
 }

@@ -1,0 +1,82 @@
+package frontdoor
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestCensusCaps(t *testing.T) {
+	t.Parallel()
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	c := newCensus(Limits{Connections: 3, PerAddress: 2})
+	steps := []struct {
+		addr netip.Addr
+		want refusal
+	}{
+		{a, admitted}, {a, admitted}, {a, refusedAddress}, {b, admitted}, {b, refusedTotal},
+	}
+	for i, s := range steps {
+		if got := c.admit(s.addr); got != s.want {
+			t.Errorf("step %d: got %q, want %q", i, got, s.want)
+		}
+	}
+	c.release(a)
+	if got := c.admit(b); got != admitted {
+		t.Errorf("after a release: got %q", got)
+	}
+	for _, addr := range []netip.Addr{a, b, b} {
+		c.release(addr)
+	}
+	if c.open != 0 || len(c.byAddress) != 0 {
+		t.Errorf("%d connections and %d addresses are left over", c.open, len(c.byAddress))
+	}
+}
+
+func TestClientAddr(t *testing.T) {
+	t.Parallel()
+	mapped := &net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 1}
+	if got := clientAddr(mapped); got != netip.MustParseAddr("192.0.2.1") {
+		t.Errorf("got %v", got)
+	}
+	if got := clientAddr(&net.UnixAddr{}); got.IsValid() {
+		t.Errorf("got %v for an address that is none", got)
+	}
+}
+
+func TestAFullRelayRefusesAndRecovers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *Options) { o.Limits.PerAddress = 2 })
+	first, _ := h.dialTLS(t), h.dialStartTLS(t)
+	dial(t, h.smtps).expectEnd()
+	refused := dial(t, h.smtp)
+	refused.expect("421 4.7.0")
+	refused.expectEnd()
+	for _, service := range []string{"submissions", "submission"} {
+		if n := testutil.ToFloat64(h.metrics.refused.WithLabelValues(service, "address")); n != 1 {
+			t.Errorf("%s: counted %v refusals", service, n)
+		}
+		if n := testutil.ToFloat64(h.metrics.current.WithLabelValues(service)); n != 1 {
+			t.Errorf("%s: %v connections are open", service, n)
+		}
+	}
+	first.say("QUIT", "221 ")
+	first.Close()
+	waitFor(t, "a place is free", func() bool {
+		conn, err := tls.Dial("tcp", h.smtps, &tls.Config{InsecureSkipVerify: true})
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+// count is how many connections are open.
+func (c *census) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}

@@ -1,0 +1,80 @@
+package frontdoor
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever a client says after the handshake, the session ends without a panic and every
+// byte of the answer belongs to a reply.
+func FuzzSession(f *testing.F) {
+	for _, seed := range []string{
+		"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\nQUIT\r\nMAIL FROM:<a@b.test>\r\n",
+		"EHLO x\r\nSTARTTLS\r\nAUTH PLAIN\r\n*\r\nAUTH PLAIN AGEAYg==\r\n",
+		"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\r\n.\r\nQUIT\r\n",
+		"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 5 LAST\r\nhelloQUIT\r\n",
+		"EHLO \r\x00<x>\nNOOP\nFROB\nFROB\nFROB\nFROB\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	h := newHouse(f, func(o *Options) { o.Timeouts.Close = 20 * time.Millisecond })
+	h.backend.onData = func(_ *Conn, r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	}
+	config := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		conn, err := tls.Dial("tcp", h.smtps, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		go func() {
+			conn.Write(input)
+			conn.CloseWrite()
+		}()
+		said, err := io.ReadAll(conn)
+		if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			t.Fatalf("%q: the session does not end", input)
+		}
+		for len(said) > 0 {
+			_, size := splitReply(said)
+			if size == 0 {
+				t.Fatalf("%q: the answer ends with %q, which is no reply", input, said)
+			}
+			said = said[size:]
+		}
+		if strings.Contains(h.log.String(), "panic") {
+			t.Fatalf("%q: %s", input, h.log.String())
+		}
+	})
+}
+
+// Whatever a client says in plaintext, on either port, no session begins.
+func FuzzPlaintext(f *testing.F) {
+	for _, opening := range plaintextOpenings {
+		f.Add([]byte(opening), true)
+		f.Add([]byte(opening), false)
+	}
+	h := newHouse(f, func(o *Options) {
+		o.Timeouts = Timeouts{Silence: 20 * time.Millisecond, Close: 20 * time.Millisecond}
+	})
+	f.Fuzz(func(t *testing.T, input []byte, implicit bool) {
+		address := h.smtp
+		if implicit {
+			address = h.smtps
+		}
+		c := dial(t, address)
+		c.Write(input)
+		c.Conn.(*net.TCPConn).CloseWrite()
+		said, _ := io.ReadAll(c)
+		if strings.Contains(string(said), "AUTH") || len(h.backend.conns) > 0 {
+			t.Fatalf("%q begins a session: %q", input, said)
+		}
+	})
+}

@@ -1,0 +1,279 @@
+package frontdoor
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBothPortsTakeMessages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	for name, dial := range map[string]func(testing.TB) *client{"465": h.dialTLS, "587": h.dialStartTLS} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t)
+			hello := c.say("EHLO client.test", "250 ")
+			if !strings.HasPrefix(hello, "250-"+hostname+" ") || strings.Contains(hello, "CHUNKING") || strings.Contains(hello, "STARTTLS") {
+				t.Errorf("EHLO says %q", hello)
+			}
+			for range 2 {
+				c.send("MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n")
+				c.expect("250 2.1.0")
+				c.expect("250 2.1.5")
+				c.expect("354 ")
+				c.say("Subject: x\r\n\r\n..dot\r\nThe end.\r\n.", "250 2.0.0")
+				if got := <-h.backend.messages; got != "Subject: x\r\n\r\n.dot\r\nThe end.\r\n" {
+					t.Errorf("got the message %q", got)
+				}
+			}
+			c.say("QUIT", "221 2.0.0")
+			c.expectEnd()
+		})
+	}
+}
+
+// What the client sends must reach the server byte for byte, whatever it is.
+func TestTheBodyIsNotAltered(t *testing.T) {
+	t.Parallel()
+	bodies := []string{
+		"bare\nLF\n.\nstays\r\n", "bare\rCR stays\r\n", "\x00\xff\r\n", "\r\n\r\n", strings.Repeat("long", 1<<16) + "\r\n",
+		strings.Repeat("A sentence.\r\n", 2000), "dot.\r\n.\rno\r\n",
+	}
+	h := newHouse(t, nil)
+	c := h.dialTLS(t)
+	c.say("EHLO client.test", "250 ")
+	for _, body := range bodies {
+		c.say("MAIL FROM:<a@b.test>", "250 ")
+		c.say("RCPT TO:<c@d.test>", "250 ")
+		c.say("DATA", "354 ")
+		c.say(strings.ReplaceAll(body, "\r\n.", "\r\n..")+".", "250 ")
+		if got := <-h.backend.messages; got != body {
+			t.Errorf("sent %.60q, the server got %.60q", body, got)
+		}
+	}
+}
+
+func TestNothingIsHandledAfterQuit(t *testing.T) {
+	t.Parallel()
+	const message = "MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\n"
+	tests := []struct {
+		name, send string
+		replies    int
+		messages   int
+	}{
+		{"after EHLO", "EHLO x\r\nQUIT\r\n" + message, 1, 0},
+		{"at once", "QUIT\r\n" + message, 0, 0},
+		{"after a message", "EHLO x\r\n" + message + "QUIT\r\n" + message, 5, 1},
+	}
+	for _, tt := range tests {
+		h := newHouse(t, nil)
+		c := h.dialTLS(t)
+		c.send(tt.send)
+		for range tt.replies {
+			c.expect("")
+		}
+		c.expect("221 ")
+		c.expectEnd()
+		if n := len(h.backend.messages); n != tt.messages {
+			t.Errorf("%s: took %d messages, want %d", tt.name, n, tt.messages)
+		}
+		if log := h.log.String(); log != "" {
+			t.Errorf("%s: logged %q", tt.name, log)
+		}
+	}
+}
+
+func TestASessionCanSendTheClientAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	c := h.dialTLS(t)
+	c.say("EHLO x", "250 ")
+	c.say("MAIL FROM:<refused@b.test>", "550 5.7.1 second ? line")
+	c.send("MAIL FROM:<closed@b.test>\r\nNOOP\r\n")
+	c.expect("421 4.7.0 Go away")
+	c.expectEnd()
+}
+
+func TestAbortFromWithinABody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	h.backend.onData = func(c *Conn, r io.Reader) error {
+		io.ReadFull(r, make([]byte, 3))
+		c.Abort("554 5.6.0 Bare CR in message")
+		_, err := io.ReadAll(r)
+		return err
+	}
+	c := h.dialTLS(t)
+	c.beginData()
+	c.send("the start of a message that never ends\r\n")
+	c.expect("554 5.6.0 Bare CR in message")
+	c.expectEnd()
+	waitFor(t, "the connection is let go", func() bool { return h.census.count() == 0 })
+}
+
+func TestAbortWhileTheServerReads(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	c := h.dialStartTLS(t)
+	c.say("EHLO x", "250 ")
+	conn := <-h.backend.conns
+	conn.Abort("421 4.3.0 Enough")
+	conn.Abort("421 4.3.0 Never said")
+	c.expect("421 4.3.0 Enough")
+	c.expectEnd()
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a read after the end gives %v", err)
+	}
+	if n, err := conn.Write([]byte("250 OK\r\n")); n != 8 || err != nil {
+		t.Errorf("a write after the end gives %d, %v", n, err)
+	}
+}
+
+func TestAbortWhileTheClientDoesNotRead(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *Options) { o.Timeouts.Close = 50 * time.Millisecond })
+	c := h.dialTLS(t)
+	c.say("EHLO x", "250 ")
+	conn := <-h.backend.conns
+	go conn.Write([]byte("250 " + strings.Repeat("x", 1<<26) + "\r\n"))
+	waitFor(t, "a reply is being written", func() bool {
+		free := conn.writeMu.TryLock()
+		if free {
+			conn.writeMu.Unlock()
+		}
+		return !free
+	})
+	began := time.Now()
+	conn.Abort("421 4.3.0 Enough")
+	waitFor(t, "the connection is cut", func() bool { return h.census.count() == 0 })
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("cut after %v", took)
+	}
+}
+
+func TestLimitsOfASession(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(*Options)
+		body   bool
+		send   string
+		want   string
+	}{
+		{"a command line too long", nil, false, "NOOP " + strings.Repeat("x", 20000), "500 5.5.2 Line too long"},
+		{"a chunk nobody asked for", nil, false, "BDAT 1000000\r\n" + strings.Repeat("x", 30000), "500 5.5.2 Line too long"},
+		{"no command in time", func(o *Options) { o.Timeouts.Command = 50 * time.Millisecond }, false, "NOO", "421 4.4.2 relay.test closing: no command"},
+		{"no body in time", func(o *Options) { o.Timeouts.Body = 50 * time.Millisecond }, true, "x", "421 4.4.2 relay.test closing: the message"},
+		{"a session too long", func(o *Options) { o.Timeouts.Session = 50 * time.Millisecond }, false, "", "421 4.4.2 relay.test closing: the session"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, tt.change)
+			c := h.dialTLS(t)
+			if tt.body {
+				c.beginData()
+			}
+			c.send(tt.send)
+			if strings.HasPrefix(tt.send, "BDAT") {
+				c.expect("503 5.5.1")
+			}
+			c.expect(tt.want)
+			c.expectEnd()
+		})
+	}
+}
+
+func TestSASLLinesMayBeLong(t *testing.T) {
+	t.Parallel()
+	c := newHouse(t, nil).dialTLS(t)
+	c.say("EHLO x", "250 ")
+	c.say("AUTH PLAIN "+strings.Repeat("A", 12288), "454 4.7.0")
+}
+
+func TestCommandsWithoutAMessageAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *Options) { o.Limits.Commands = 6 })
+	c := h.dialTLS(t)
+	for range 3 {
+		c.beginData()
+		c.say("x\r\n.", "250 ")
+	}
+	for range 5 {
+		c.say("NOOP", "250 ")
+	}
+	c.say("NOOP", "250 ")
+	c.expect("421 4.7.0")
+	c.expectEnd()
+}
+
+func TestSlowBodyIsCut(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *Options) {
+		o.Limits.MinRate = 1000
+		o.Timeouts.Body = 100 * time.Millisecond
+	})
+	c := h.dialTLS(t)
+	c.beginData()
+	trickle := time.NewTicker(5 * time.Millisecond)
+	defer trickle.Stop()
+	for range 400 {
+		if _, err := io.WriteString(c.Conn, "x"); err != nil {
+			break
+		}
+		<-trickle.C
+	}
+	rest, _ := io.ReadAll(c.r)
+	if strings.Contains(string(rest), "250") || len(h.backend.messages) > 0 {
+		t.Errorf("a slow message was taken: %q", rest)
+	}
+}
+
+// A client that goes away in a body or a line must not be taken for one that has ended it.
+func TestALostClientIsNotAnEnd(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	got := make(chan error, 1)
+	h.backend.onData = func(_ *Conn, r io.Reader) error {
+		_, err := io.ReadAll(r)
+		got <- err
+		return err
+	}
+	c := h.dialTLS(t)
+	c.beginData()
+	c.send("half a message\r\n")
+	c.Close()
+	if err := <-got; !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the session was told %v", err)
+	}
+}
+
+func TestAClientMayLeaveWithoutAWord(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	c := h.dialTLS(t)
+	c.say("EHLO x", "250 ")
+	c.Close()
+	waitFor(t, "the connection is let go", func() bool { return h.census.count() == 0 })
+	if log := h.log.String(); log != "" {
+		t.Errorf("logged %q", log)
+	}
+}
+
+func TestDeadlinesOfTheServerDoNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	c := h.dialTLS(t)
+	c.say("EHLO x", "250 ")
+	conn := <-h.backend.conns
+	past := time.Unix(1, 0)
+	for _, err := range []error{conn.SetDeadline(past), conn.SetReadDeadline(past), conn.SetWriteDeadline(past)} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	c.say("NOOP", "250 ")
+}

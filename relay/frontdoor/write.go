@@ -1,0 +1,90 @@
+package frontdoor
+
+import (
+	"bytes"
+	"strings"
+	"time"
+)
+
+// Write takes what the server says. Lines of a reply are gathered until its last, then
+// the reply goes out, corrected, in one piece. After the end, all is taken and dropped.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	c.partial = append(c.partial, p...)
+	for {
+		lines, size := splitReply(c.partial)
+		if size == 0 {
+			return len(p), nil
+		}
+		c.partial = c.partial[size:]
+		if err := c.answer(parseReply(lines)); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// splitReply returns the lines of the first whole reply in b and its length in bytes, or
+// nothing. A line that belongs to no reply is dropped with it: it could only confuse a
+// client.
+func splitReply(b []byte) (lines []string, size int) {
+	for {
+		end := bytes.IndexByte(b[size:], '\n')
+		if end < 0 {
+			return nil, 0
+		}
+		line := strings.TrimRight(string(b[size:size+end]), "\r")
+		size += end + 1
+		if !isReplyLine(line) {
+			continue
+		}
+		lines = append(lines, line)
+		if line[3] == ' ' {
+			return lines, size
+		}
+	}
+}
+
+// answer sends a reply of the server, corrected, and notes what it means. A server's
+// greeting is not sent after STARTTLS: the client had one before (RFC 3207 §4.2).
+func (c *Conn) answer(r reply) error {
+	meant := correct(&r, c.options.Hostname)
+	swallow, end := c.noteReply(r.code, meant)
+	if swallow {
+		return nil
+	}
+	err := c.send(r.format())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pace.reset(time.Now())
+	switch {
+	case err != nil:
+		c.end("")
+	case end:
+		c.end("")
+	case c.dialogue.commands > c.options.Limits.Commands:
+		c.end(replyCommands)
+	}
+	return err
+}
+
+// noteReply updates the dialogue before the client can react to the reply. A reply that
+// is not to be sent, because it is a second greeting or the session has ended, is
+// swallowed.
+func (c *Conn) noteReply(code int, meant effect) (swallow, end bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	greeting := !c.dialogue.greeted && code == 220 && c.service == Submission
+	c.dialogue.replied(code, meant)
+	c.unanswered = 0
+	return greeting || c.ended, c.dialogue.over
+}
+
+// send writes to the client; writeMu is held.
+func (c *Conn) send(b []byte) error {
+	if err := c.raw.SetWriteDeadline(time.Now().Add(c.options.Timeouts.Write)); err != nil {
+		return err
+	}
+	_, err := c.tls.Write(b)
+	return err
+}
