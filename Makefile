@@ -24,7 +24,7 @@ build: ## Build the operator and the relay into bin/.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(BIN)/ ./cmd/manager ./cmd/relay
 
 .PHONY: images
-images: build ## Make the images of operator and relay as archives in dist/.
+images: build $(BIN)/mailpit ## Make the images of operator and relay as archives in dist/.
 	hack/images.sh
 
 controller-gen := sigs.k8s.io/controller-tools/cmd/controller-gen
