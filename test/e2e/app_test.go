@@ -3,8 +3,11 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,8 +16,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -41,13 +42,16 @@ func (s *site) appPod(name string) *corev1.Pod {
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 			Containers: []corev1.Container{{
-				Name: "app", Image: s.clientsImage, Args: []string{"-c", "sleep 3600"},
+				Name: "app", Image: s.clientsImage, Command: []string{"python3", "-c", runner},
 				SecurityContext: &corev1.SecurityContext{
 					AllowPrivilegeEscalation: ptr.To(false),
 					ReadOnlyRootFilesystem:   ptr.To(true),
 					Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 				},
+				// msmtp keeps the message in a file while it sends it.
+				VolumeMounts: []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}},
 			}},
+			Volumes: []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 		},
 	}
 }
@@ -57,10 +61,11 @@ func (s *site) startApp(t *testing.T, secret string) *app {
 	t.Helper()
 	pod := s.appPod("app")
 	if secret != "" {
-		pod.Spec.Volumes = []corev1.Volume{{Name: "binding", VolumeSource: corev1.VolumeSource{
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "binding", VolumeSource: corev1.VolumeSource{
 			Secret: &corev1.SecretVolumeSource{SecretName: secret},
-		}}}
-		pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "binding", MountPath: bindings}}
+		}})
+		container := &pod.Spec.Containers[0]
+		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: "binding", MountPath: bindings})
 	}
 	return s.startPod(t, pod)
 }
@@ -72,28 +77,45 @@ func (s *site) startPod(t *testing.T, pod *corev1.Pod) *app {
 		err := s.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		return err == nil && pod.Status.Phase == corev1.PodRunning, fmt.Sprintf("%s, error %v", pod.Status.Phase, err)
 	})
-	return &app{site: s, pod: pod.Name}
+	a := &app{site: s, pod: pod.Name}
+	waitFor(t, time.Minute, "pod "+pod.Name+" to take commands", func(ctx context.Context) (bool, string) {
+		_, err := a.run(ctx, "", "true")
+		return err == nil, fmt.Sprint(err)
+	})
+	return a
 }
 
 // run runs a command and returns what it wrote.
 func (a *app) run(ctx context.Context, stdin string, command ...string) (string, error) {
 	var out bytes.Buffer
-	err := a.stream(ctx, strings.NewReader(stdin), &out, command...)
+	err := a.stream(ctx, stdin, &out, command...)
 	return out.String(), err
 }
 
-// stream runs a command; what it writes comes as it is written.
-func (a *app) stream(ctx context.Context, stdin io.Reader, out io.Writer, command ...string) error {
-	request := a.typed.CoreV1().RESTClient().Post().
-		Resource("pods").Namespace(a.namespace).Name(a.pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{
-			Command: command, Stdin: true, Stdout: true, Stderr: true,
-		}, scheme.ParameterCodec)
-	executor, err := remotecommand.NewWebSocketExecutor(a.config, "GET", request.URL().String())
+// stream runs a command by way of the runner; what it writes comes line by line.
+func (a *app) stream(ctx context.Context, stdin string, out io.Writer, command ...string) error {
+	job, err := json.Marshal(map[string]any{"command": command, "stdin": stdin})
 	if err != nil {
 		return err
 	}
-	return executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: out, Stderr: out})
+	answer, err := a.typed.CoreV1().RESTClient().Post().
+		Resource("pods").Namespace(a.namespace).Name(a.pod + ":" + runnerPort).SubResource("proxy").
+		Body(job).Stream(ctx)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	lines := bufio.NewScanner(answer)
+	for lines.Scan() {
+		if status, ended := strings.CutPrefix(lines.Text(), runnerExit); ended {
+			if status != "0" {
+				return fmt.Errorf("it ended with %s", status)
+			}
+			return nil
+		}
+		fmt.Fprintln(out, lines.Text())
+	}
+	return errors.Join(errors.New("the pod's answer has no end"), lines.Err())
 }
 
 // must runs a command that has to succeed within a minute.

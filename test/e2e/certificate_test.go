@@ -61,7 +61,7 @@ func (a *app) watchCertificate(t *testing.T) (<-chan serial, <-chan string) {
 	serials, ended := make(chan serial, 10), make(chan string, 1)
 	reader, writer := io.Pipe()
 	go func() {
-		err := a.stream(t.Context(), strings.NewReader(""), writer, "python3", "-c", watchCertificate, "90")
+		err := a.stream(t.Context(), "", writer, "python3", "-c", watchCertificate, "90")
 		writer.CloseWithError(err)
 	}()
 	go func() {
@@ -71,8 +71,8 @@ func (a *app) watchCertificate(t *testing.T) (<-chan serial, <-chan string) {
 		for lines.Scan() {
 			if number, ok := strings.CutPrefix(lines.Text(), "serial "); ok {
 				serials <- serial{number, time.Now()}
-			} else if lines.Text() != "done" {
-				fmt.Fprintln(&problems, lines.Text())
+			} else if line := lines.Text(); line != "done" && line != "" {
+				fmt.Fprintln(&problems, line)
 			}
 		}
 		if err := lines.Err(); err != nil {

@@ -39,7 +39,11 @@ func describe(c *cluster, namespace string) string {
 		describeConditions(&b, "RelayUser", users.Items[i].Name, users.Items[i].Status.Conditions)
 	}
 	for _, e := range events.Items {
-		fmt.Fprintf(&b, "event %s %s/%s %s: %s\n", e.LastTimestamp.Format(time.TimeOnly), e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason, e.Message)
+		seen := e.LastTimestamp.Time
+		if seen.IsZero() {
+			seen = e.EventTime.Time
+		}
+		fmt.Fprintf(&b, "event %s %s/%s %s: %s\n", seen.Format(time.TimeOnly), e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason, e.Message)
 	}
 	describePods(ctx, c, &b, namespace)
 	describePods(ctx, c, &b, operatorNamespace)

@@ -4,6 +4,29 @@ package e2e
 
 // What apps do, in Python and in shell. Each finds the relay by its binding alone.
 
+// runner runs commands that come by HTTP, through the API server's proxy. Its port is open to
+// the node even in a pod under the relay's policy, where probes come in. After what the
+// command wrote comes a line with its exit status.
+const (
+	runner = `
+import http.server, json, subprocess
+class Runner(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+        process = subprocess.Popen(job["command"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process.stdin.write(job["stdin"].encode())
+        process.stdin.close()
+        while chunk := process.stdout.read1():
+            self.wfile.write(chunk)
+        self.wfile.write(b"\n` + runnerExit + `%d\n" % process.wait())
+http.server.ThreadingHTTPServer(("", ` + runnerPort + `), Runner).serve_forever()
+`
+	runnerPort = "8080"
+	runnerExit = "exit status "
+)
+
 // pythonLogin connects to a port of the relay and logs in.
 const pythonLogin = `
 import pathlib, smtplib, socket, ssl, sys, time
