@@ -70,7 +70,7 @@ done
 say 'Done. Where to look next'
 cat <<TXT
   the relay and its story  $kubectl ${flags[*]} -n demo describe mailrelay mail
-  one line for each mail   $kubectl ${flags[*]} -n demo logs -l app.kubernetes.io/instance=mail
+  one line for each mail   $kubectl ${flags[*]} -n demo logs -l mailrelay.dev/relay=mail
   an app's credentials     $kubectl ${flags[*]} -n demo get secret mail-default -o yaml
   clean up                 make demo-down
 TXT
