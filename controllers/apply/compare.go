@@ -91,7 +91,7 @@ func ownedFields(live client.Object) (map[string]any, error) {
 			continue
 		}
 		owned := map[string]any{}
-		if err := json.Unmarshal(entry.FieldsV1.Raw, &owned); err != nil {
+		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned); err != nil {
 			return nil, fmt.Errorf("read managed fields of %s: %w", live.GetName(), err)
 		}
 		return owned, nil
