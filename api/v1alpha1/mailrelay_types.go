@@ -44,6 +44,8 @@ type MailRelayList struct {
 }
 
 // MailRelaySpec is what a platform engineer asks for.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.queue) && has(self.queue.storageClassName) ? self.queue.storageClassName : \"\") == (has(oldSelf.queue) && has(oldSelf.queue.storageClassName) ? oldSelf.queue.storageClassName : \"\")",message="queue.storageClassName cannot change while queued mail lives on the volumes: make a new MailRelay with the other class"
 type MailRelaySpec struct {
 	// replicas is the number of relay pods. Each owns a volume with its part of the queue.
 	// +optional
@@ -206,6 +208,7 @@ type AccessRule struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self.matches('^([^@ ]+@)?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, or '*'"
 	Senders []string `json:"senders,omitempty"`
 	// podSelector narrows which pods of the namespaces may connect. Without it: all of them.
 	// +optional

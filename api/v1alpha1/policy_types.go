@@ -6,15 +6,13 @@ import (
 )
 
 // Queue sets the storage of accepted messages and how long delivery is tried.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storageClassName cannot change while queued mail lives on the volume: make a new MailRelay with the other class"
 type Queue struct {
 	// size of each pod's volume. It can only grow.
 	// +optional
 	// +kubebuilder:default="1Gi"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",message="a volume cannot shrink: set queue.size to its present value or more"
 	Size *resource.Quantity `json:"size,omitempty"`
-	// storageClassName of the volumes. Without it: the cluster's default class.
+	// storageClassName of the volumes. Without it: the cluster's default class. It cannot change.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	StorageClassName *string `json:"storageClassName,omitempty"`
@@ -34,6 +32,8 @@ type Queue struct {
 }
 
 // Retry is an exponential back-off.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.initial) || !has(self.max) || duration(self.initial) <= duration(self.max)",message="retry.initial is longer than retry.max: write at most retry.max"
 type Retry struct {
 	// initial is the pause after the first failed attempt; it doubles with each further one.
 	// +optional

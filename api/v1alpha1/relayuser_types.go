@@ -44,6 +44,8 @@ type RelayUserList struct {
 }
 
 // RelayUserSpec is what an app asks for.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.secretName) ? self.secretName : \"\") == (has(oldSelf.secretName) ? oldSelf.secretName : \"\")",message="secretName cannot change, since apps read the Secret by this name: make a new RelayUser"
 type RelayUserSpec struct {
 	// relayRef is the relay to use. It cannot change: a user of another relay is another user.
 	// +required
@@ -59,13 +61,13 @@ type RelayUserSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self.matches('^([^@ ]+@)?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, or '*'"
 	AllowedSenders []string `json:"allowedSenders,omitempty"`
 	// secretName is the Secret that the credentials are written to. Without it: the
-	// RelayUser's name.
+	// RelayUser's name. It cannot change.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="secretName cannot change: apps read the Secret by this name"
 	SecretName string `json:"secretName,omitempty"`
 }
 

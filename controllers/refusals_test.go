@@ -1,0 +1,117 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// Each refusal of the API server must say what to write instead.
+func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
+	c, namespace := onCluster(t)
+	no := false
+	quantity := func(s string) *resource.Quantity { q := resource.MustParse(s); return &q }
+	lasting := func(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
+	for _, tc := range []struct {
+		name, want string
+		spoil      func(*v1alpha1.MailRelay)
+	}{
+		{"long name", "use at most 40 characters", func(r *v1alpha1.MailRelay) { r.Name = strings.Repeat("a", 41) }},
+		{"name that begins with a digit", "starting with a letter", func(r *v1alpha1.MailRelay) { r.Name = "1relay" }},
+		{"both listeners off", "set submissions.enabled or submission.enabled to true", func(r *v1alpha1.MailRelay) {
+			r.Spec.Listeners.Submissions.Enabled, r.Spec.Listeners.Submission.Enabled = &no, &no
+		}},
+		{"two sources of a certificate", "keep one", func(r *v1alpha1.MailRelay) {
+			r.Spec.TLS = &v1alpha1.RelayTLS{Names: []string{"a.example"}, IssuerRef: &v1alpha1.IssuerReference{Name: "a"}, SecretRef: &v1alpha1.LocalSecretReference{Name: "b"}}
+		}},
+		{"issuer without names", "list the external host names", func(r *v1alpha1.MailRelay) {
+			r.Spec.TLS = &v1alpha1.RelayTLS{IssuerRef: &v1alpha1.IssuerReference{Name: "a"}}
+		}},
+		{"plaintext without acknowledgement", "use Implicit or StartTLS", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].TLS = "None" }},
+		{"upstream host with scheme", "write a host name such as smtp.example.com", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "smtps://smtp.example.com" }},
+		{"upstream block", "192.0.2.0/24", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].CIDRs = []string{"smtp.example.com"} }},
+		{"rule block", "192.0.2.0/24", func(r *v1alpha1.MailRelay) {
+			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{CIDRs: []string{"10.0.0.1"}}}}
+		}},
+		{"rule that chooses no namespaces", "an empty selector {} means all namespaces", func(r *v1alpha1.MailRelay) {
+			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Namespaces: &v1alpha1.NamespaceRule{}}}}
+		}},
+		{"rule sender", "write an address such as app@example.com", func(r *v1alpha1.MailRelay) {
+			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Senders: []string{"*@example.com, b"}}}}
+		}},
+		{"open load balancer", "list the address blocks of your clients", func(r *v1alpha1.MailRelay) { r.Spec.Service.Type = "LoadBalancer" }},
+		{"endless lifetime", "set a lifetime between 1m and 720h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = lasting(1000 * time.Hour) }},
+		{"no pause", "set a pause between 1s and 24h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Retry.Initial = lasting(0) }},
+		{"long first pause", "write at most retry.max", func(r *v1alpha1.MailRelay) {
+			r.Spec.Queue.Retry = v1alpha1.Retry{Initial: lasting(time.Hour), Max: lasting(time.Minute)}
+		}},
+		{"postmaster", "postmaster@example.com", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Postmaster = "root" }},
+		{"tiny message", "set maxSize between 64Ki and 256Mi", func(r *v1alpha1.MailRelay) { r.Spec.Message.MaxSize = quantity("1Ki") }},
+		{"sender domain", "without '@' and '*'", func(r *v1alpha1.MailRelay) { r.Spec.Message.SenderDomains = []string{"@example.com"} }},
+	} {
+		relay := newRelay(namespace)
+		relay.Name = "refused"
+		tc.spoil(relay)
+		refused(t, tc.name, tc.want, c.Create(t.Context(), relay, client.DryRunAll))
+	}
+}
+
+func TestAPIRefusesChangesThatCannotBe(t *testing.T) {
+	c, _ := onCluster(t)
+	namespace := c.namespace(t, map[string]string{heldLabel: "true"})
+	relay := newRelay(namespace)
+	size := resource.MustParse("2Gi")
+	relay.Spec.Queue.Size = &size
+	c.mustCreate(t, relay)
+	user := newUser(namespace, "app", relay)
+	c.mustCreate(t, user)
+	class := "fast"
+	for _, tc := range []struct {
+		name, want string
+		object     client.Object
+		spoil      func()
+	}{
+		{"smaller volume", "a volume cannot shrink", relay, func() { *relay.Spec.Queue.Size = resource.MustParse("1Gi") }},
+		{"storage class", "make a new MailRelay with the other class", relay, func() { relay.Spec.Queue.StorageClassName = &class }},
+		{"another relay", "make a new RelayUser for the other relay", user, func() { user.Spec.RelayRef.Name = "other" }},
+		{"another Secret", "make a new RelayUser", user, func() { user.Spec.SecretName = "other" }},
+		{"sender", "write an address such as app@example.com", user, func() { user.Spec.AllowedSenders = []string{"two words"} }},
+	} {
+		eventually(t, tc.name, func() error {
+			c.mustGet(t, tc.object)
+			tc.spoil()
+			err := c.Update(t.Context(), tc.object, client.DryRunAll)
+			if err != nil && strings.Contains(err.Error(), "the object has been modified") {
+				return err
+			}
+			refused(t, tc.name, tc.want, err)
+			return nil
+		})
+	}
+}
+
+func TestAPITakesWhatItShould(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay := newRelay(namespace)
+	relay.Name = "taken"
+	relay.Spec.Upstreams[0].TLS, relay.Spec.Upstreams[0].PlaintextAcknowledgement = "None", "mail and credentials travel unencrypted"
+	relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{
+		Senders: []string{"*", "app@example.com", "a+b@xn--bcher-kva.example", "Example.COM"}, CIDRs: []string{"192.0.2.0/24", "2001:db8::/32"},
+	}}}
+	if err := c.Create(t.Context(), relay, client.DryRunAll); err != nil {
+		t.Error(err)
+	}
+}
+
+func refused(t *testing.T, name, want string, err error) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: error is %v, want it to say %q", name, err, want)
+	}
+}
