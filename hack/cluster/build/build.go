@@ -90,7 +90,7 @@ func (b Builder) link(ctx context.Context, units []stale, flags []string, env st
 		names = append(names, unit.Binary)
 	}
 	b.Say("building %s", strings.Join(names, ", "))
-	command := b.Module.command(ctx, "go", arguments...)
+	command := b.Module.goCommand(ctx, arguments...)
 	command.Env = append(os.Environ(), env)
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {

@@ -61,7 +61,7 @@ func (b Builder) image(ctx context.Context, image Image) error {
 	if err := clearStamp(archive); err != nil {
 		return err
 	}
-	command := b.Module.command(ctx, "go", "run", ".",
+	command := b.Module.goCommand(ctx, "run", ".",
 		"--tag", image.Name, "--binary", binary, "--entrypoint", "/"+image.Binary, "--out", archive)
 	command.Dir = b.Module.imageTool()
 	if output, err := command.CombinedOutput(); err != nil {

@@ -32,7 +32,7 @@ func FindModule(ctx context.Context) (Module, error) {
 
 // Version returns the pinned version of a module.
 func (m Module) Version(ctx context.Context, path string) (string, error) {
-	output, err := m.command(ctx, "go", "list", "-m", "-f", "{{.Version}}", path).Output()
+	output, err := m.goCommand(ctx, "list", "-m", "-f", "{{.Version}}", path).Output()
 	if err != nil {
 		return "", fmt.Errorf("find the version of %s: %w", path, describe(err))
 	}
@@ -41,7 +41,7 @@ func (m Module) Version(ctx context.Context, path string) (string, error) {
 
 // source downloads a module, if need be, and returns its directory.
 func (m Module) source(ctx context.Context, path string) (string, error) {
-	output, err := m.command(ctx, "go", "mod", "download", "-json", path).Output()
+	output, err := m.goCommand(ctx, "mod", "download", "-json", path).Output()
 	if err != nil {
 		return "", fmt.Errorf("download %s: %w", path, describe(err))
 	}
@@ -57,8 +57,8 @@ func (m Module) imageTool() string {
 	return filepath.Join(filepath.Dir(m.dir), "image")
 }
 
-func (m Module) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	command := exec.CommandContext(ctx, name, args...)
+func (m Module) goCommand(ctx context.Context, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, "go", args...)
 	command.Dir = m.dir
 	return command
 }
