@@ -145,8 +145,20 @@ swaks --server "$host" --port "$port" $tls --tls-verify --tls-ca-path $b/certifi
 swaks --server "$host" --port "$port" $tls --tls-verify --tls-ca-path $b/certificates --auth LOGIN --pipeline \
   --auth-user "$(cat $b/username)" --auth-password "$(cat $b/password)" --from "$1" --to "$2" --data -`,
 	"msmtp": `[ $implicit = yes ] && starttls=off || starttls=on
-msmtp --file=/nonexistent --host="$host" --port="$port" --tls=on --tls-starttls=$starttls \
-  --tls-trust-file=$b/certificates --auth=plain --user="$(cat $b/username)" --passwordeval="cat $b/password" --from="$1" "$2"`,
+umask 077
+cat >/tmp/msmtprc <<END
+account default
+host $host
+port $port
+tls on
+tls_starttls $starttls
+tls_trust_file $b/certificates
+auth plain
+user $(cat $b/username)
+password $(cat $b/password)
+from $1
+END
+msmtp --file=/tmp/msmtprc "$2"`,
 	"curl": `[ $implicit = yes ] && scheme=smtps || scheme=smtp
 curl --silent --show-error --ssl-reqd --url "$scheme://$host:$port" --cacert $b/certificates \
   --user "$(cat $b/username):$(cat $b/password)" --mail-from "$1" --mail-rcpt "$2" --upload-file -`,
