@@ -50,5 +50,5 @@ func (b *bodyReader) discard() bool {
 		rest = maxDiscard
 	}
 	n, err := io.CopyN(io.Discard, b.src, rest)
-	return err == io.EOF && n < rest //nolint:errorlint // a wrapped one is no end of data
+	return err == io.EOF && n < rest // a wrapped one is no end of data
 }
