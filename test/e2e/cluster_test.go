@@ -41,7 +41,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if p := common.provider; p != nil {
+		if err := shared.Delete(context.Background(), namespaceNamed(p.namespace)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
 }
 
 // connect reads where the cluster is from the environment that hack/e2e.sh sets. KUBECONFIG

@@ -31,7 +31,7 @@ type provider struct {
 	ca       []byte
 }
 
-// common is the provider of all tests that leave it as it is. It stays until the cluster goes.
+// common is the provider of all tests that leave it as it is. TestMain ends it.
 var common struct {
 	sync.Mutex
 	*provider
