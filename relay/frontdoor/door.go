@@ -253,7 +253,8 @@ func (d *Door) receive(raw net.Conn, s Service) {
 	}
 }
 
-// seat makes the Conn and keeps it where Drain finds it.
+// seat makes the Conn and keeps it where Drain finds it. One that comes too late for that
+// drains from the start.
 func (d *Door) seat(t *tls.Conn, s Service, addr netip.Addr) (*Conn, error) {
 	var c *Conn
 	c, err := newConn(t, s, &d.options, func() {
@@ -268,5 +269,8 @@ func (d *Door) seat(t *tls.Conn, s Service, addr netip.Addr) (*Conn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.conns[c] = struct{}{}
+	if d.shut() {
+		c.drain()
+	}
 	return c, nil
 }

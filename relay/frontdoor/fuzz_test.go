@@ -17,6 +17,7 @@ func FuzzSession(f *testing.F) {
 		"EHLO x\r\nSTARTTLS\r\nAUTH PLAIN\r\n*\r\nAUTH PLAIN AGEAYg==\r\n",
 		"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\r\n.\r\nQUIT\r\n",
 		"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 5 LAST\r\nhelloQUIT\r\n",
+		"NOOP without an end",
 		"EHLO \r\x00<x>\nNOOP\nFROB\nFROB\nFROB\nFROB\n",
 	} {
 		f.Add([]byte(seed))
@@ -26,12 +27,18 @@ func FuzzSession(f *testing.F) {
 		_, err := io.Copy(io.Discard, r)
 		return err
 	}
+	f.Cleanup(func() {
+		waitFor(f, "all connections are let go", func() bool { return h.census.count() == 0 })
+	})
 	config := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 	f.Fuzz(func(t *testing.T, input []byte) {
-		conn, err := tls.Dial("tcp", h.smtps, config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var conn *tls.Conn
+		// A fast fuzzer runs out of local ports for a moment.
+		waitFor(t, "a connection", func() bool {
+			var err error
+			conn, err = tls.Dial("tcp", h.smtps, config)
+			return err == nil
+		})
 		defer conn.Close()
 		conn.SetDeadline(time.Now().Add(10 * time.Second))
 		go func() {

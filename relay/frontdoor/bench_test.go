@@ -1,0 +1,39 @@
+package frontdoor
+
+import (
+	"bufio"
+	"crypto/tls"
+	"io"
+	"strings"
+	"testing"
+)
+
+// A warm connection of port 465, 4 KiB messages, the body discarded.
+func BenchmarkMessages(b *testing.B) {
+	h := newHouse(b, nil)
+	h.backend.onData = func(_ *Conn, r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	}
+	message := strings.Repeat(strings.Repeat("x", 74)+"\r\n", 54) + ".\r\n"
+	b.SetParallelism(10)
+	b.RunParallel(func(pb *testing.PB) {
+		conn, err := tls.Dial("tcp", h.smtps, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		c := &client{Conn: conn, t: b, r: bufio.NewReader(conn)}
+		defer conn.Close()
+		c.expect("220 ")
+		c.say("EHLO x", "250 ")
+		for pb.Next() {
+			c.send("MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n")
+			c.expect("250 ")
+			c.expect("250 ")
+			c.expect("354 ")
+			c.send(message)
+			c.expect("250 ")
+		}
+	})
+}
