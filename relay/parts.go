@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -80,21 +79,3 @@ func (p *parts) close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// namedListener hands the front door's connections over with the name of their service as
-// the submission server wants it.
-type namedListener struct{ *frontdoor.Door }
-
-// Accept implements net.Listener.
-func (l namedListener) Accept() (net.Conn, error) {
-	conn, err := l.Door.Accept()
-	if c, ok := conn.(*frontdoor.Conn); ok {
-		return namedConn{c}, err
-	}
-	return conn, err
-}
-
-type namedConn struct{ *frontdoor.Conn }
-
-// Service is "submissions" or "submission".
-func (c namedConn) Service() string { return string(c.Conn.Service()) }

@@ -77,7 +77,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 
 // submit serves the clients that the front door lets in.
 func (p *parts) submit(context.Context) error {
-	err := p.server.Serve(namedListener{p.door})
+	err := p.server.Serve(p.door)
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, smtp.ErrServerClosed) {
 		return nil
 	}

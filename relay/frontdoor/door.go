@@ -201,7 +201,7 @@ func (d *Door) enter(raw net.Conn, s Service) bool {
 		d.metrics.refused.WithLabelValues(string(s), string(why)).Inc()
 		if s == Submission {
 			raw.SetWriteDeadline(time.Now().Add(d.options.Timeouts.Close))
-			io.WriteString(raw, "421 4.7.0 "+d.options.Hostname+" too many connections, try again later\r\n")
+			_, _ = io.WriteString(raw, "421 4.7.0 "+d.options.Hostname+" too many connections, try again later\r\n")
 		}
 		raw.Close()
 		return false

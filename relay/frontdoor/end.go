@@ -82,5 +82,5 @@ func linger(raw net.Conn) {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	io.Copy(io.Discard, io.LimitReader(raw, lingerBytes))
+	_, _ = io.Copy(io.Discard, io.LimitReader(raw, lingerBytes))
 }

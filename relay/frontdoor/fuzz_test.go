@@ -2,6 +2,7 @@ package frontdoor
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -46,7 +47,7 @@ func FuzzSession(f *testing.F) {
 			conn.CloseWrite()
 		}()
 		said, err := io.ReadAll(conn)
-		if ne, ok := err.(net.Error); ok && ne.Timeout() {
+		if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 			t.Fatalf("%q: the session does not end", input)
 		}
 		for len(said) > 0 {

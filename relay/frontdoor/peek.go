@@ -41,7 +41,7 @@ func (p *peeked) peek(silence time.Duration) error {
 	p.Conn.SetReadDeadline(time.Now().Add(silence / 10))
 	for !isTLS(p.first) && len(p.first) < enough && bytes.IndexByte(p.first, '\n') < 0 {
 		if p.peekOnce() != nil {
-			return nil
+			break // what is there has to do
 		}
 	}
 	return nil

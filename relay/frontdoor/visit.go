@@ -1,6 +1,7 @@
 package frontdoor
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -45,7 +46,7 @@ func (v *visit) encrypt(config *tls.Config) *tls.Conn {
 func (v *visit) handshake(ready net.Conn, config *tls.Config) *tls.Conn {
 	v.raw.SetDeadline(time.Now().Add(v.options.Timeouts.Handshake))
 	t := tls.Server(ready, config)
-	if err := t.Handshake(); err != nil {
+	if err := t.HandshakeContext(context.Background()); err != nil {
 		v.metrics.handshakeFailures.WithLabelValues(string(v.service)).Inc()
 		v.log.Info("TLS handshake failed"+handshakeHint(err), "error", err)
 		v.raw.Close()

@@ -61,7 +61,7 @@ func (c *Content) readHeader() error {
 	size := 0
 	for {
 		line, err := c.readLine(MaxHeaderBytes - size)
-		if err == io.EOF { //nolint:errorlint // a wrapped one is no end of the message
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

@@ -68,7 +68,7 @@ func (l *lineReader) fill() {
 // finish completes the last line at the end of the content. It reports whether there is
 // something to pass on before the error.
 func (l *lineReader) finish() bool {
-	if l.err != io.EOF { //nolint:errorlint // a wrapped one is no end of the message
+	if l.err != io.EOF {
 		return false
 	}
 	if l.sawCR {
