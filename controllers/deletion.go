@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -40,11 +39,7 @@ func (r *MailRelayReconciler) deletionSteps(s *scope) []step {
 // leave decides how far the deletion is, by the volumes that are left: only a volume can hold
 // mail.
 func (r *MailRelayReconciler) leave(ctx context.Context, s *scope) error {
-	ends, err := r.namespaceEnds(ctx, s)
-	if err != nil {
-		return err
-	}
-	if ends {
+	if s.namespaceEnds {
 		return r.leaveWithNamespace(ctx, s)
 	}
 	claims, err := r.claims(ctx, s)
@@ -131,13 +126,6 @@ func queued(s *scope, claims []corev1.PersistentVolumeClaim) (messages int64, si
 		messages += s.facts.Pods[at].Report.Queue.Messages
 	}
 	return messages, silent
-}
-
-func (r *MailRelayReconciler) namespaceEnds(ctx context.Context, s *scope) (bool, error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(namespaceKind)
-	err := r.Client.Get(ctx, client.ObjectKey{Name: s.relay.Namespace}, namespace)
-	return err == nil && !namespace.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
 }
 
 // leaveWithNamespace lets the pods deliver as long as they run. Nothing can be made in such a

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -24,11 +25,12 @@ func (c *cluster) awaitGone(t *testing.T, object client.Object) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("it is there (%v), deleted at %v, finalizers %v", err, object.GetDeletionTimestamp(), object.GetFinalizers())
+		return errors.Join(err, fmt.Errorf("it is there, deleted at %v, finalizers %v", object.GetDeletionTimestamp(), object.GetFinalizers()))
 	})
 }
 
-// awaitDeleted waits until a volume is deleted: no controller takes its finalizer here.
+// claimDeleted reports whether the first volume is gone or going: nobody takes its finalizer
+// away here.
 func (c *cluster) claimDeleted(t *testing.T, relay *v1alpha1.MailRelay) bool {
 	t.Helper()
 	claim := newClaim(relay, 0)

@@ -47,7 +47,7 @@ func (c *cluster) mustCreate(t *testing.T, objects ...client.Object) {
 	}
 }
 
-// get reads an object again, and fails the test when it is not there.
+// mustGet reads an object again, and fails the test when it is not there.
 func (c *cluster) mustGet(t *testing.T, object client.Object) {
 	t.Helper()
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
@@ -62,6 +62,16 @@ func (c *cluster) change(t *testing.T, object client.Object, change func()) {
 		c.mustGet(t, object)
 		change()
 		return c.Update(t.Context(), object)
+	})
+}
+
+// changeStatus does the same with its status.
+func (c *cluster) changeStatus(t *testing.T, object client.Object, change func()) {
+	t.Helper()
+	eventually(t, "change status of "+object.GetName(), func() error {
+		c.mustGet(t, object)
+		change()
+		return c.Status().Update(t.Context(), object)
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
-	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
 )
 
 // MailRelayReconciler makes MailRelays what their specs say.
@@ -77,7 +76,13 @@ func (r *MailRelayReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	namespace, err := namespaceMetadata(ctx, r.Client, relay.Namespace)
+	if err != nil || ends(namespace) && relay.DeletionTimestamp.IsZero() {
+		// In a namespace that ends, the relay is deleted next.
+		return ctrl.Result{}, err
+	}
 	s := newScope(relay, r.memories.of(request.NamespacedName, relay.UID), r.Now())
+	s.namespaceEnds = ends(namespace)
 	defer func() {
 		err = errors.Join(err, r.summarise(ctx, s, err))
 		if err == nil {
@@ -89,8 +94,4 @@ func (r *MailRelayReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		failures = append(failures, s.note(step(ctx, s)))
 	}
 	return ctrl.Result{}, errors.Join(failures...)
-}
-
-func (r *MailRelayReconciler) applier() *apply.Applier {
-	return &apply.Applier{Client: r.Client, Live: r.Live}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
@@ -18,6 +19,8 @@ type scope struct {
 	before *v1alpha1.MailRelay
 	// memory is kept from pass to pass.
 	memory *memory
+	// namespaceEnds is set when the namespace is being deleted: nothing can be made in it.
+	namespaceEnds bool
 	// facts decide the conditions.
 	facts readiness.Facts
 
@@ -49,8 +52,11 @@ func newScope(relay *v1alpha1.MailRelay, memory *memory, now time.Time) *scope {
 func (s *scope) deleting() bool { return !s.relay.DeletionTimestamp.IsZero() }
 
 // note takes a step's error as a fact where it is one: an object that is not ours is for a
-// person to mend, not for a repetition.
+// person to mend, not for a repetition; nor is a namespace that ends.
 func (s *scope) note(err error) error {
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil
+	}
 	if notOurs := (*apply.NotOursError)(nil); errors.As(err, &notOurs) {
 		s.facts.NotOurs = append(s.facts.NotOurs, notOurs.Error())
 		return nil

@@ -20,8 +20,6 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
-var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
-
 // workers is how many relays, and how many users, are worked on at the same time.
 const workers = 8
 

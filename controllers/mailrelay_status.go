@@ -29,7 +29,9 @@ func (r *MailRelayReconciler) summarise(ctx context.Context, s *scope, failure e
 	if err := r.Client.Status().Patch(ctx, s.relay, client.MergeFrom(s.before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	recordChanges(r.Events, s.relay, s.before.Status.Conditions, conditions)
+	if !s.namespaceEnds {
+		recordChanges(r.Events, s.relay, s.before.Status.Conditions, conditions)
+	}
 	return nil
 }
 

@@ -79,9 +79,13 @@ func TestRelayGetsItsChildren(t *testing.T) {
 	if _, err := config.Parse(written.Data["relay.yaml"]); err != nil {
 		t.Errorf("relay.yaml: %v", err)
 	}
-	if relay.Status.ReadyReplicas != 1 || relay.Status.Users != 1 || len(relay.Status.Endpoints) != 2 || relay.Status.Queue == nil {
-		t.Errorf("status = %+v", relay.Status)
-	}
+	eventually(t, "status tells all", func() error {
+		c.mustGet(t, relay)
+		if relay.Status.ReadyReplicas != 1 || relay.Status.Users != 1 || len(relay.Status.Endpoints) != 2 || relay.Status.Queue == nil {
+			return fmt.Errorf("it is %+v", relay.Status)
+		}
+		return nil
+	})
 }
 
 func TestNothingIsWrittenInSteadyState(t *testing.T) {

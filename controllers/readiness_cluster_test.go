@@ -119,24 +119,18 @@ func TestUnschedulablePodIsNamed(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay, pods := c.readyRelay(t, namespace, nil)
 	pod := pods[0]
-	pod.Status.Conditions = []corev1.PodCondition{
-		{Type: corev1.PodReady, Status: corev1.ConditionFalse},
-		{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/1 nodes are available"},
-	}
-	ready := pod.Status.ContainerStatuses
-	pod.Status.ContainerStatuses = nil
-	if err := c.Status().Update(t.Context(), pod); err != nil {
-		t.Fatal(err)
-	}
+	c.changeStatus(t, pod, func() {
+		pod.Status.ContainerStatuses = nil
+		pod.Status.Conditions = []corev1.PodCondition{
+			{Type: corev1.PodReady, Status: corev1.ConditionFalse},
+			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/1 nodes are available"},
+		}
+	})
 	message := c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "PodsUnschedulable")
 	if !strings.Contains(message, "0/1 nodes are available") {
 		t.Errorf("message = %q", message)
 	}
-	pod.Status.ContainerStatuses = ready
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-	if err := c.Status().Update(t.Context(), pod); err != nil {
-		t.Fatal(err)
-	}
+	c.changeStatus(t, pod, func() { pod.Status = runningStatus(pod.Status.PodIP) })
 	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionTrue, "Serving")
 }
 

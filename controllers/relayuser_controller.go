@@ -46,11 +46,12 @@ func (r *RelayUserReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	if err := r.Client.Get(ctx, request.NamespacedName, user); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if !user.DeletionTimestamp.IsZero() {
-		// The Secret is garbage collected, and the relay's loop drops the user.
-		return ctrl.Result{}, nil
+	namespace, err := namespaceMetadata(ctx, r.Client, user.Namespace)
+	if err != nil || ends(namespace) || !user.DeletionTimestamp.IsZero() {
+		// The Secret of a user who goes is garbage collected; the relay's loop drops the user.
+		return ctrl.Result{}, err
 	}
-	s := newUserScope(user)
+	s := newUserScope(user, namespace)
 	defer func() { err = errors.Join(err, r.summarise(ctx, s, err)) }()
 	for _, step := range r.steps() {
 		if err := s.note(step(ctx, s)); err != nil {

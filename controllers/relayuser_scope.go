@@ -21,6 +21,8 @@ import (
 type userScope struct {
 	user   *v1alpha1.RelayUser
 	before *v1alpha1.RelayUser
+	// namespace of the user.
+	namespace *metav1.PartialObjectMetadata
 	// relay is the MailRelay that spec names, nil when there is none.
 	relay *v1alpha1.MailRelay
 	facts readiness.UserFacts
@@ -32,12 +34,13 @@ type userScope struct {
 	requeueAfter time.Duration
 }
 
-func newUserScope(user *v1alpha1.RelayUser) *userScope {
+func newUserScope(user *v1alpha1.RelayUser, namespace *metav1.PartialObjectMetadata) *userScope {
 	relay := relayRef(user)
 	return &userScope{
-		user:   user,
-		before: user.DeepCopy(),
-		facts:  readiness.UserFacts{User: user, Relay: relayKey(relay.Namespace, relay.Name)},
+		user:      user,
+		before:    user.DeepCopy(),
+		namespace: namespace,
+		facts:     readiness.UserFacts{User: user, Relay: relayKey(relay.Namespace, relay.Name)},
 	}
 }
 
@@ -45,7 +48,11 @@ func newUserScope(user *v1alpha1.RelayUser) *userScope {
 // wake nobody.
 const nameTakenInterval = 15 * time.Second
 
+// note takes a step's error as a fact where a repetition does not help, as that of a relay.
 func (s *userScope) note(err error) error {
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil
+	}
 	if notOurs := (*apply.NotOursError)(nil); errors.As(err, &notOurs) {
 		s.facts.NotOurs = append(s.facts.NotOurs, notOurs.Error())
 		s.requeueAfter = jitter(nameTakenInterval)

@@ -30,17 +30,13 @@ func (r *RelayUserReconciler) findRelay(ctx context.Context, s *userScope) error
 }
 
 // decide applies the relay's access rules and shows what they grant.
-func (r *RelayUserReconciler) decide(ctx context.Context, s *userScope) error {
+func (r *RelayUserReconciler) decide(_ context.Context, s *userScope) error {
 	s.user.Status.Username = resources.Username(s.user)
 	s.user.Status.Senders = nil
 	if s.relay == nil {
 		return nil
 	}
-	labels, err := namespaceLabels(ctx, r.Client, s.user.Namespace)
-	if err != nil {
-		return err
-	}
-	decision := access.Decide(s.relay, s.user, labels)
+	decision := access.Decide(s.relay, s.user, s.namespace.Labels)
 	s.facts.RefusedReason, s.facts.RefusedMessage = decision.Reason, decision.Message
 	s.user.Status.Senders = decision.Senders
 	return nil

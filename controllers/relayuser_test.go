@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func TestDeletedCredentialsAreMadeAnew(t *testing.T) {
 			return fmt.Errorf("the relay does not know the user")
 		}
 		if ok, err := known.Passwords[0].Check(string(fresh.Data["password"])); err != nil || !ok {
-			return fmt.Errorf("verifier: %v %v", ok, err)
+			return errors.Join(err, fmt.Errorf("the verifier accepts the password: %t", ok))
 		}
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
@@ -79,4 +80,8 @@ func (r *MailRelayReconciler) applyAll(ctx context.Context, s *scope, children .
 // named is the metadata of a child to be looked for.
 func named(relay *v1alpha1.MailRelay, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: relay.Namespace, Name: name}
+}
+
+func (r *MailRelayReconciler) applier() *apply.Applier {
+	return &apply.Applier{Client: r.Client, Live: r.Live}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
@@ -48,11 +47,11 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	if !user.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	labels, err := namespaceLabels(ctx, r.Client, user.Namespace)
+	namespace, err := namespaceMetadata(ctx, r.Client, user.Namespace)
 	if err != nil {
 		return err
 	}
-	decision := access.Decide(s.relay, user, labels)
+	decision := access.Decide(s.relay, user, namespace.Labels)
 	if !decision.Granted() {
 		return nil
 	}
@@ -95,14 +94,4 @@ func (r *MailRelayReconciler) applyShards(ctx context.Context, s *scope) error {
 		failures = append(failures, s.note(r.applyMounted(ctx, s, resources.UsersSecret(s.relay, shard, file))))
 	}
 	return errors.Join(failures...)
-}
-
-// namespaceLabels reads the labels of a namespace from the cache; none of one that is gone.
-func namespaceLabels(ctx context.Context, reader client.Reader, name string) (map[string]string, error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(namespaceKind)
-	if err := reader.Get(ctx, client.ObjectKey{Name: name}, namespace); client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("look for namespace %s: %w", name, err)
-	}
-	return namespace.Labels, nil
 }

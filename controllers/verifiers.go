@@ -66,11 +66,10 @@ func (v *verifierSource) derive(ctx context.Context, username, password string) 
 			}
 		}
 	}
-	verifier, err := config.NewVerifier(password)
-	if err != nil {
-		return nil, nil
+	if verifier, err := config.NewVerifier(password); err == nil {
+		return &verifier, nil
 	}
-	return &verifier, nil
+	return nil, nil
 }
 
 // shard reads a shard as it was last written. One that cannot be read has no users: their

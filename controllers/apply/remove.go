@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,16 +14,16 @@ import (
 // whether the object is gone; a deletion takes effect later where finalizers hold it.
 func (a *Applier) Remove(ctx context.Context, owner, object client.Object) (gone bool, err error) {
 	err = a.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
-	if client.IgnoreNotFound(err) == nil && err != nil || meta.IsNoMatchError(err) {
+	switch {
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
 		return true, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, fmt.Errorf("read %s: %w", object.GetName(), err)
-	}
-	if !metav1.IsControlledBy(object, owner) {
+	case !metav1.IsControlledBy(object, owner):
 		return true, nil
+	default:
+		return false, a.Delete(ctx, object)
 	}
-	return false, a.Delete(ctx, object)
 }
 
 // Delete deletes an object that was read before, and only that one: not another that took
