@@ -39,10 +39,8 @@ func (p *peeked) peek(silence time.Duration) error {
 		return err
 	}
 	p.Conn.SetReadDeadline(time.Now().Add(silence / 10))
-	for !isTLS(p.first) && len(p.first) < enough && bytes.IndexByte(p.first, '\n') < 0 {
-		if p.peekOnce() != nil {
-			break // what is there has to do
-		}
+	for !isTLS(p.first) && len(p.first) < enough && bytes.IndexByte(p.first, '\n') < 0 && p.peekOnce() == nil {
+		// Without more, what is there has to do.
 	}
 	return nil
 }
