@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,10 +47,8 @@ func CreateNetwork(ctx context.Context, path, owner string) error {
 // DeleteNetwork removes the veth pair, the routes over it and the namespace's
 // file. The kernel drops the namespace with its last process.
 func DeleteNetwork(ctx context.Context, path string) error {
-	if exists("/sys/class/net/" + layout.HostLink) {
-		if err := run(ctx, "ip", "link", "delete", layout.HostLink); err != nil {
-			return err
-		}
+	if err := deleteLink(ctx); err != nil {
+		return err
 	}
 	for {
 		err := unix.Unmount(path, unix.MNT_DETACH)
@@ -62,6 +61,19 @@ func DeleteNetwork(ctx context.Context, path string) error {
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the namespace's file: %w", err)
+	}
+	return nil
+}
+
+// deleteLink deletes the veth pair. With its last process the namespace may go
+// at any moment, by itself, and take the pair along: only that it is gone counts.
+func deleteLink(ctx context.Context) error {
+	const patience = 5 * time.Second
+	for deadline := time.Now().Add(patience); exists("/sys/class/net/" + layout.HostLink); time.Sleep(20 * time.Millisecond) {
+		err := run(ctx, "ip", "link", "delete", layout.HostLink)
+		if err != nil && time.Now().After(deadline) {
+			return err
+		}
 	}
 	return nil
 }
