@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 )
 
 // setConditions puts conditions into a status; the time of the last transition stays where
@@ -19,20 +20,23 @@ func setConditions(into *[]metav1.Condition, conditions []metav1.Condition) {
 }
 
 // recordChanges records an event for each condition whose status or reason changed. The
-// reason of the event is that of the condition.
+// reason of the event is that of the condition. What two conditions say alike, as Ready and
+// the one that it is not ready for, is said once.
 func recordChanges(recorder events.EventRecorder, object client.Object, before, after []metav1.Condition) {
+	said := map[string]bool{}
 	for i := range after {
 		c := &after[i]
 		old := meta.FindStatusCondition(before, c.Type)
 		if old != nil && old.Status == c.Status && old.Reason == c.Reason {
 			continue
 		}
-		// At first sight only what is wrong is news.
-		if old == nil && !bad(c) {
+		// At first sight only what is not as it should be is news.
+		if old == nil && !bad(c) || said[c.Message] {
 			continue
 		}
+		said[c.Message] = true
 		kind := corev1.EventTypeNormal
-		if bad(c) {
+		if bad(c) && !readiness.InProgress(c.Reason) {
 			kind = corev1.EventTypeWarning
 		}
 		recorder.Eventf(object, nil, kind, c.Reason, c.Type, "%s", clip(c.Message))

@@ -80,6 +80,7 @@ func claimPrefix(s *scope) string { return resources.SpoolVolume + "-" + s.relay
 // every volume is known to be empty for long enough.
 func (r *MailRelayReconciler) drain(ctx context.Context, s *scope, claims []corev1.PersistentVolumeClaim) (empty bool, err error) {
 	s.minReplicas = replicasFor(s, claims)
+	s.relay.Status.Endpoints = nil
 	if _, err := r.applier().Remove(ctx, s.relay, &corev1.Service{ObjectMeta: named(s.relay, s.relay.Name)}); err != nil {
 		return false, err
 	}

@@ -24,7 +24,7 @@ const (
 	firstLook = 200 * time.Millisecond
 	// lastLook and lastNudge bound the back-off of a pod that does not load a change.
 	lastLook  = 5 * time.Second
-	lastNudge = 30 * time.Second
+	lastNudge = time.Minute
 )
 
 // nudge is how a pod was last told of a change.

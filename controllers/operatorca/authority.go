@@ -84,7 +84,7 @@ func (a *Authority) ensure(ctx context.Context) error {
 	}
 	secret.Type = corev1.SecretTypeTLS
 	secret.Data = map[string][]byte{corev1.TLSCertKey: certPEM, corev1.TLSPrivateKeyKey: keyPEM}
-	if before.UID == "" {
+	if before.ResourceVersion == "" {
 		err = a.Writer.Create(ctx, secret)
 	} else {
 		err = a.Writer.Patch(ctx, secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))

@@ -23,7 +23,7 @@ func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, pass
 		"certificates": ca,
 	}
 	if SubmissionEnabled(relay) {
-		setPort(data, "submission", host, "starttls", SubmissionPort)
+		setPort(data, "smtp", host, "starttls", SubmissionPort)
 		data["submission-port"] = data["port"]
 	}
 	// RFC 8314 §3.3 prefers implicit TLS, so it wins where both are on.

@@ -1,0 +1,46 @@
+package controllers
+
+import (
+	"slices"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+func TestEventsTellOfChangesOnce(t *testing.T) {
+	t.Parallel()
+	condition := func(name string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+		return metav1.Condition{Type: name, Status: status, Reason: reason, Message: message}
+	}
+	const yes, no = metav1.ConditionTrue, metav1.ConditionFalse
+	missing := condition("UpstreamReady", no, "UpstreamSecretMissing", "create it")
+	for _, tc := range []struct {
+		name          string
+		before, after []metav1.Condition
+		want          []string
+	}{
+		{"good at first sight", nil, []metav1.Condition{condition("Ready", yes, "Serving", "a")}, nil},
+		{"not stalled at first sight", nil, []metav1.Condition{condition("Stalled", no, "NotStalled", "a")}, nil},
+		{"bad at first sight", nil, []metav1.Condition{missing}, []string{"Warning UpstreamSecretMissing create it"}},
+		{"work in progress is no warning", nil, []metav1.Condition{condition("CertificateReady", no, "Issuing", "a")}, []string{"Normal Issuing a"}},
+		{"said once", nil, []metav1.Condition{missing, condition("Ready", no, "UpstreamSecretMissing", "create it")}, []string{"Warning UpstreamSecretMissing create it"}},
+		{"the same again", []metav1.Condition{missing}, []metav1.Condition{condition("UpstreamReady", no, "UpstreamSecretMissing", "other words")}, nil},
+		{"another reason", []metav1.Condition{missing}, []metav1.Condition{condition("UpstreamReady", no, "UpstreamSecretIncomplete", "b")}, []string{"Warning UpstreamSecretIncomplete b"}},
+		{"mended", []metav1.Condition{missing}, []metav1.Condition{condition("UpstreamReady", yes, "Configured", "c")}, []string{"Normal Configured c"}},
+		{"stalled", []metav1.Condition{condition("Stalled", no, "NotStalled", "a")}, []metav1.Condition{condition("Stalled", yes, "NameTaken", "d")}, []string{"Warning NameTaken d"}},
+		{"reconciling", []metav1.Condition{condition("Reconciling", no, "UpToDate", "a")}, []metav1.Condition{condition("Reconciling", yes, "PodsStarting", "e")}, []string{"Normal PodsStarting e"}},
+	} {
+		recorder := events.NewFakeRecorder(10)
+		recordChanges(recorder, &v1alpha1.MailRelay{}, tc.before, tc.after)
+		var got []string
+		for len(recorder.Events) > 0 {
+			got = append(got, <-recorder.Events)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: events are %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package readiness
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+var now = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// goodFacts are those of a relay with which nothing is wrong.
+func goodFacts() *Facts {
+	relay := &v1alpha1.MailRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "mail", Name: "relay", Generation: 4}}
+	relay.Spec.Upstreams = []v1alpha1.Upstream{{
+		Name: "provider", Host: "smtp.example.net", Port: 465, CIDRs: []string{"192.0.2.0/24"},
+		Auth: &v1alpha1.UpstreamAuth{SecretRef: v1alpha1.LocalSecretReference{Name: "key"}},
+	}}
+	return &Facts{
+		Relay: relay, Now: now, CertManagerInstalled: true, CertificateLoaded: true,
+		Certificates:   []Certificate{{Name: "relay-tls", Ready: true}},
+		WorkloadExists: true, Replicas: 1,
+		Pods:          []Pod{{Name: "relay-0", Ready: true, Report: &config.Report{}}},
+		Queue:         &v1alpha1.QueueStatus{},
+		PolicyApplied: true,
+	}
+}
+
+func failing(class string) *config.Report {
+	return &config.Report{Upstreams: []config.UpstreamReport{{
+		Name: "provider", LastSuccess: now.Add(-time.Hour), LastError: "it said no", LastErrorTime: now, LastErrorClass: class,
+	}}}
+}
+
+const (
+	yes     = metav1.ConditionTrue
+	no      = metav1.ConditionFalse
+	unknown = metav1.ConditionUnknown
+)
+
+func TestMailRelay(t *testing.T) {
+	t.Parallel()
+	const (
+		certificate, workload, upstream, queue = v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionUpstreamReady, v1alpha1.ConditionQueueHealthy
+		network, senders                       = v1alpha1.ConditionNetworkRestricted, v1alpha1.ConditionSendersRestricted
+		ready, reconciling, stalled            = v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled
+	)
+	old := metav1.NewTime(now.Add(-2 * time.Hour))
+	young := metav1.NewTime(now.Add(-time.Minute))
+	off := false
+	zero := int32(0)
+	for _, tc := range []struct {
+		name    string
+		change  func(*Facts)
+		on      string
+		status  metav1.ConditionStatus
+		reason  string
+		says    string
+		isReady metav1.ConditionStatus
+	}{
+		{"all is well", func(*Facts) {}, ready, yes, "Serving", "", yes},
+		{"no cert-manager", func(f *Facts) { f.CertManagerInstalled, f.CertManagerMissing = false, true }, certificate, no, "CertManagerMissing", "install cert-manager", no},
+		{"cert-manager being read", func(f *Facts) { f.CertManagerInstalled = false }, certificate, unknown, "CertManagerStarting", "", unknown},
+		{"certificate not issued", func(f *Facts) { f.Certificates[0] = Certificate{Name: "relay-tls", Message: "no luck"} }, certificate, no, "Issuing", "no luck", no},
+		{"certificate not written", func(f *Facts) { f.CertificateLoaded = false }, certificate, no, "Issuing", "Secret", no},
+		{"issuer missing", func(f *Facts) { f.ExternalProblem = "create the issuer" }, certificate, no, "ExternalCertificateMissing", "create the issuer", no},
+		{"no pods yet", func(f *Facts) { f.WorkloadExists = false }, workload, no, "WaitingForCertificate", "CertificateReady", no},
+		{"no replicas", func(f *Facts) { f.Relay.Spec.Replicas, f.Replicas, f.Pods = &zero, 0, nil }, workload, no, "NoReplicas", "set it to 1", no},
+		{"no node", func(f *Facts) { f.Pods[0] = Pod{Name: "relay-0", Unschedulable: "0/3 nodes"} }, workload, no, "PodsUnschedulable", "0/3 nodes", no},
+		{"no image", func(f *Facts) { f.Pods[0] = Pod{Name: "relay-0", Waiting: "ImagePullBackOff"} }, workload, no, "ContainerNotStarting", "kubectl describe pod relay-0", no},
+		{"not ready", func(f *Facts) { f.Pods[0].Ready = false }, workload, no, "PodsNotReady", "0 of 1", no},
+		{"one of three away", func(f *Facts) { f.Replicas = 3; f.Pods = append(f.Pods, f.Pods[0]) }, workload, yes, "PodsReady", "2 of 3", yes},
+		{"one of three away is work in progress", func(f *Facts) { f.Replicas = 3; f.Pods = append(f.Pods, f.Pods[0]) }, reconciling, yes, "PodsStarting", "2 of 3", yes},
+		{"two of three away", func(f *Facts) { f.Replicas = 3 }, workload, no, "PodsNotReady", "1 of 3", no},
+		{"configuration refused", func(f *Facts) { f.Pods[0].Report.Errors = []string{"line 3"} }, workload, no, "ConfigurationRefused", "line 3", no},
+		{"configuration on its way", func(f *Facts) { f.Pods[0].Outdated = []string{"/etc/mailrelay/users/03"} }, reconciling, yes, "ConfigurationLoading", "users/03", yes},
+		{"upstream Secret missing", func(f *Facts) { f.Upstreams = []UpstreamProblem{{Upstream: "provider", Secret: "key"}} }, upstream, no, "UpstreamSecretMissing", "create it in namespace mail", no},
+		{"upstream key missing", func(f *Facts) {
+			f.Upstreams = []UpstreamProblem{{Upstream: "provider", Secret: "key", MissingKeys: []string{"username", "password"}}}
+		}, upstream, no, "UpstreamSecretIncomplete", "no username and no password", no},
+		{"upstream CA broken", func(f *Facts) {
+			f.Upstreams = []UpstreamProblem{{Upstream: "provider", Secret: "ca", Invalid: "no PEM"}}
+		}, upstream, no, "UpstreamSecretInvalid", "no PEM", no},
+		{"login refused", func(f *Facts) { f.Pods[0].Report = failing("authentication") }, upstream, no, "UpstreamLoginRefused", "in Secret key", no},
+		{"login wanted", func(f *Facts) { f.Relay.Spec.Upstreams[0].Auth = nil; f.Pods[0].Report = failing("authentication") }, upstream, no, "UpstreamWantsLogin", "set auth.secretRef", no},
+		{"unreachable", func(f *Facts) { f.Pods[0].Report = failing("connect") }, upstream, no, "UpstreamUnreachable", "it said no", no},
+		{"throttled is no outage", func(f *Facts) { f.Pods[0].Report = failing("throttle") }, upstream, yes, "Configured", "", yes},
+		{"another pod got through since", func(f *Facts) {
+			f.Pods[0].Report = failing("connect")
+			f.Pods = append(f.Pods, Pod{Name: "relay-1", Ready: true, Report: &config.Report{
+				Upstreams: []config.UpstreamReport{{Name: "provider", LastSuccess: now.Add(time.Second)}}}})
+			f.Replicas = 2
+		}, upstream, yes, "Configured", "", yes},
+		{"two upstreams", func(f *Facts) {
+			f.Relay.Spec.Upstreams = append(f.Relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second"})
+		}, upstream, yes, "OnlyFirstUpstreamUsed", "provider", yes},
+		{"queue unknown", func(f *Facts) { f.Queue = nil }, queue, unknown, "NoReport", "", unknown},
+		{"young mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &young} }, queue, yes, "Delivering", "", yes},
+		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "2030-01-02T01:04:05Z", no},
+		{"no policy wanted", func(f *Facts) { f.Relay.Spec.NetworkPolicy.Enabled = &off }, network, no, "PolicyDisabled", "set it to true", yes},
+		{"no policy", func(f *Facts) { f.PolicyApplied = false }, network, no, "PolicyMissing", "", yes},
+		{"open upstream port", func(f *Facts) { f.Relay.Spec.Upstreams[0].CIDRs = nil }, network, yes, "UpstreamPortsOpen", "465", yes},
+		{"any sender", func(f *Facts) { f.AnySender = []string{"a", "b", "c", "d", "e", "f", "g"} }, senders, no, "AnySender", "a, b, c, d, e and 2 more", yes},
+		{"foreign object", func(f *Facts) { f.NotOurs = []string{"Secret x exists and is not ours: rename or delete it"} }, stalled, yes, "NameTaken", "Secret x", no},
+		{"invalid spec", func(f *Facts) { f.Invalid = "line 3" }, stalled, yes, "InvalidSpec", "line 3", no},
+		{"scale-down", func(f *Facts) { f.Replicas = 3; f.Pods = append(f.Pods, f.Pods[0], f.Pods[0]) }, stalled, yes, "ScaleDownRefused", "set spec.replicas to 3", yes},
+		{"other size", func(f *Facts) { f.QueueSize = "5Gi"; q := resource.MustParse("9Gi"); f.Relay.Spec.Queue.Size = &q }, stalled, yes, "QueueSizeKept", "9Gi", yes},
+		{"deletion with mail", func(f *Facts) { f.Deletion = &Deletion{Queued: 3} }, ready, no, "QueueNotEmpty", "3 queued messages", no},
+		{"deletion with a silent volume", func(f *Facts) { f.Deletion = &Deletion{Silent: []string{"spool-relay-1"}} }, ready, no, "QueueUnknown", "spool-relay-1", no},
+		{"deletion at work", func(f *Facts) { f.Deletion = &Deletion{Removing: true} }, reconciling, yes, "Removing", "", no},
+		{"end of the namespace", func(f *Facts) { f.Deletion = &Deletion{NamespaceEnds: true, Queued: 3} }, ready, no, "NamespaceEnds", "3 queued", no},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			facts := goodFacts()
+			tc.change(facts)
+			conditions := MailRelay(facts)
+			checkRules(t, conditions, 4)
+			c := meta.FindStatusCondition(conditions, tc.on)
+			if c.Status != tc.status || c.Reason != tc.reason || !strings.Contains(c.Message, tc.says) {
+				t.Errorf("%s is %s %s: %q; want %s %s that says %q", tc.on, c.Status, c.Reason, c.Message, tc.status, tc.reason, tc.says)
+			}
+			if r := meta.FindStatusCondition(conditions, ready); r.Status != tc.isReady {
+				t.Errorf("Ready is %s (%s), want %s", r.Status, r.Reason, tc.isReady)
+			}
+		})
+	}
+}
+
+var reasonForm = regexp.MustCompile(`^[A-Z][A-Za-z]+$`)
+
+// checkRules holds conditions to the conventions of the Kubernetes API and kstatus.
+func checkRules(t *testing.T, conditions []metav1.Condition, generation int64) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, c := range conditions {
+		if seen[c.Type] {
+			t.Errorf("%s is there twice", c.Type)
+		}
+		seen[c.Type] = true
+		if !reasonForm.MatchString(c.Reason) {
+			t.Errorf("%s: reason %q is not CamelCase", c.Type, c.Reason)
+		}
+		if c.Message == "" || len(c.Message) > 4096 {
+			t.Errorf("%s: message of %d characters", c.Type, len(c.Message))
+		}
+		if c.ObservedGeneration != generation {
+			t.Errorf("%s: generation %d, want %d", c.Type, c.ObservedGeneration, generation)
+		}
+	}
+	for _, name := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if !seen[name] {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestPausedSaysOnlyThat(t *testing.T) {
+	t.Parallel()
+	facts := goodFacts()
+	facts.Relay.Spec.Paused = true
+	conditions := Paused(facts)
+	if len(conditions) != 1 || conditions[0].Status != yes || conditions[0].Reason != "Paused" {
+		t.Errorf("conditions = %+v", conditions)
+	}
+}
+
+func TestLongMessagesAreCut(t *testing.T) {
+	t.Parallel()
+	facts := goodFacts()
+	facts.Invalid = strings.Repeat("x", 10000)
+	checkRules(t, MailRelay(facts), 4)
+}

@@ -1,0 +1,66 @@
+package readiness
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+func TestRelayUser(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name                       string
+		change                     func(*UserFacts)
+		reason                     string
+		ready, working, forAPerson metav1.ConditionStatus
+	}{
+		{"all is well", func(*UserFacts) {}, "CredentialsReady", yes, no, no},
+		{"no relay", func(f *UserFacts) { *f = UserFacts{User: f.User} }, "RelayMissing", no, no, yes},
+		{"refused", func(f *UserFacts) { f.RefusedReason, f.RefusedMessage = "NotLetIn", "add a rule" }, "NotLetIn", no, no, yes},
+		{"foreign Secret", func(f *UserFacts) { f.NotOurs, f.SecretWritten, f.Loaded = []string{"Secret app"}, false, false }, "NameTaken", no, no, yes},
+		{"no CA yet", func(f *UserFacts) { f.CAKnown, f.SecretWritten, f.Loaded = false, false, false }, "WaitingForCertificate", no, yes, no},
+		{"not written", func(f *UserFacts) { f.SecretWritten, f.Loaded = false, false }, "WritingCredentials", no, no, no},
+		{"not loaded", func(f *UserFacts) { f.Loaded = false }, "LoadingCredentials", no, yes, no},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			facts := &UserFacts{
+				User:  &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Generation: 2}},
+				Relay: "mail/relay", RelayExists: true, CAKnown: true, SecretWritten: true, Loaded: true,
+			}
+			tc.change(facts)
+			conditions := RelayUser(facts)
+			checkRules(t, conditions, 2)
+			for name, want := range map[string]metav1.ConditionStatus{
+				v1alpha1.ConditionReady: tc.ready, v1alpha1.ConditionReconciling: tc.working, v1alpha1.ConditionStalled: tc.forAPerson,
+			} {
+				c := meta.FindStatusCondition(conditions, name)
+				if c.Status != want || name == v1alpha1.ConditionReady && c.Reason != tc.reason {
+					t.Errorf("%s is %s %s, want %s", name, c.Status, c.Reason, want)
+				}
+			}
+		})
+	}
+}
+
+func TestFailedLeavesWhatWasKnown(t *testing.T) {
+	t.Parallel()
+	failure := errors.New("the quota is used up")
+	first := Failed(nil, 2, failure)
+	if c := meta.FindStatusCondition(first, v1alpha1.ConditionReady); c == nil || c.Status != unknown || !strings.Contains(c.Message, "quota") {
+		t.Errorf("a first pass that fails leaves Ready %+v", c)
+	}
+	before := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: yes, Reason: "Serving"}}
+	later := Failed(before, 2, failure)
+	if c := meta.FindStatusCondition(later, v1alpha1.ConditionReady); c != nil {
+		t.Errorf("a later pass that fails changes Ready to %+v", c)
+	}
+	if c := meta.FindStatusCondition(later, v1alpha1.ConditionReconciling); c == nil || c.Status != yes || c.Reason != "Retrying" {
+		t.Errorf("Reconciling is %+v", c)
+	}
+}

@@ -1,0 +1,118 @@
+package resources
+
+import (
+	"path"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// parsed is the configuration as the relay reads it.
+func parsed(t *testing.T, relay *v1alpha1.MailRelay) *config.Config {
+	t.Helper()
+	data, err := config.Marshal(RelayConfig(relay, "cluster.local"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestRelayConfigOfASmallSpec(t *testing.T) {
+	t.Parallel()
+	c := parsed(t, testRelay())
+	if c.Hostname != "relay.mail.svc.cluster.local" {
+		t.Errorf("hostname = %s", c.Hostname)
+	}
+	u := c.Upstreams[0]
+	if u.Host != "smtp.example.net" || u.Port != 587 || u.TLS != config.TLSStartTLS || u.CAFile != "" ||
+		u.Auth.UsernameFile != "/etc/mailrelay/upstreams/provider.username" || u.Auth.PasswordFile != "/etc/mailrelay/upstreams/provider.password" {
+		t.Errorf("upstream = %+v", u)
+	}
+	if len(c.Users.Files) != UserShards || c.Users.Files[15] != "/etc/mailrelay/users/15/users.yaml" {
+		t.Errorf("user files = %v", c.Users.Files)
+	}
+	if c.TLS.Internal.CertFile != path.Join(TLSDir, "tls.crt") || c.TLS.External.KeyFile != path.Join(ExternalDir, "tls.key") {
+		t.Errorf("tls = %+v", c.TLS)
+	}
+	if c.Admin.Status != ":8443" || c.Admin.StatusClientCAFile != path.Join(ConfigDir, OperatorCAKey) || c.Admin.Probes != ":8080" {
+		t.Errorf("admin = %+v", c.Admin)
+	}
+	// What spec leaves out is the relay's own default.
+	if c.Queue.Lifetime != 120*time.Hour || c.Message.MaxSize != 25<<20 || c.Listeners.Submission.Disabled {
+		t.Errorf("defaults: %+v %+v %+v", c.Queue, c.Message, c.Listeners)
+	}
+}
+
+func TestRelayConfigCarriesEveryField(t *testing.T) {
+	t.Parallel()
+	relay := testRelay()
+	off, many, few := false, int32(500), int32(7)
+	size := resource.MustParse("10Mi")
+	s := &relay.Spec
+	s.Listeners.Submission.Enabled = &off
+	s.TLS = &v1alpha1.RelayTLS{MinVersion: "1.3"}
+	s.Queue.Lifetime = &metav1.Duration{Duration: time.Hour}
+	s.Queue.Retry = v1alpha1.Retry{Initial: &metav1.Duration{Duration: time.Second}, Max: &metav1.Duration{Duration: time.Minute}}
+	s.Queue.Postmaster = "postmaster@example.com"
+	s.Message.MaxSize, s.Message.MaxRecipients = &size, &many
+	s.Logging = v1alpha1.Logging{Level: "Debug", Recipients: "Hash"}
+	s.Upstreams[0].CASecretRef = &v1alpha1.LocalSecretReference{Name: "ca"}
+	s.Upstreams[0].Limits = v1alpha1.UpstreamLimits{Connections: &few, MessagesPerConnection: &many, RecipientsPerMessage: &few}
+	c := parsed(t, relay)
+	for name, ok := range map[string]bool{
+		"listeners":  c.Listeners.Submission.Disabled && !c.Listeners.Submissions.Disabled,
+		"minVersion": c.TLS.MinVersion == "1.3",
+		"queue":      c.Queue.Lifetime == time.Hour && c.Queue.RetryInitial == time.Second && c.Queue.RetryMax == time.Minute && c.Queue.Postmaster == "postmaster@example.com",
+		"message":    c.Message.MaxSize == 10<<20 && c.Message.MaxRecipients == 500,
+		"logging":    c.Logging.Level == "Debug" && c.Logging.Recipients == "Hash",
+		"ca":         c.Upstreams[0].CAFile == "/etc/mailrelay/upstreams/provider.ca.crt",
+		"limits":     c.Upstreams[0].Limits == config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7},
+	} {
+		if !ok {
+			t.Errorf("%s is not as spec says: %+v", name, c)
+		}
+	}
+}
+
+func TestUpstreamTLSIsImplicitByDefault(t *testing.T) {
+	t.Parallel()
+	relay := testRelay()
+	relay.Spec.Upstreams[0].TLS = ""
+	if got := parsed(t, relay).Upstreams[0].TLS; got != config.TLSImplicit {
+		t.Errorf("tls = %s", got)
+	}
+}
+
+// Pods restart when this hash changes, so it must not change for anything else.
+func TestStartHashFollowsWhatIsReadAtStartOnly(t *testing.T) {
+	t.Parallel()
+	base := StartHash(parsed(t, testRelay()))
+	off := false
+	for _, tc := range []struct {
+		name    string
+		change  func(*v1alpha1.MailRelay)
+		restart bool
+	}{
+		{"upstream", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "other.example.net" }, false},
+		{"lifetime", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = &metav1.Duration{Duration: time.Hour} }, false},
+		{"log level", func(r *v1alpha1.MailRelay) { r.Spec.Logging.Level = "Debug" }, false},
+		{"the default minimum version", func(r *v1alpha1.MailRelay) { r.Spec.TLS = &v1alpha1.RelayTLS{MinVersion: "1.2"} }, false},
+		{"another minimum version", func(r *v1alpha1.MailRelay) { r.Spec.TLS = &v1alpha1.RelayTLS{MinVersion: "1.3"} }, true},
+		{"listener", func(r *v1alpha1.MailRelay) { r.Spec.Listeners.Submission.Enabled = &off }, true},
+	} {
+		relay := testRelay()
+		tc.change(relay)
+		if restart := StartHash(RelayConfig(relay, "cluster.local")) != base; restart != tc.restart {
+			t.Errorf("%s: restart is %v, want %v", tc.name, restart, tc.restart)
+		}
+	}
+}
