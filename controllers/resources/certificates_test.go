@@ -33,6 +33,13 @@ func TestInternalCertificates(t *testing.T) {
 			t.Errorf("the leaf lacks %s: %v", name, leaf.Spec.DNSNames)
 		}
 	}
+}
+
+func TestInternalCertificatesRotateAndAreFoundAgain(t *testing.T) {
+	t.Parallel()
+	relay := testRelay()
+	ca := render[cmv1.Certificate](t, CACertificate(relay))
+	leaf := render[cmv1.Certificate](t, Certificate(relay, "cluster.local"))
 	for _, c := range []*cmv1.Certificate{ca, leaf} {
 		if c.Spec.PrivateKey.RotationPolicy != cmv1.RotationPolicyAlways || c.Spec.PrivateKey.Algorithm != cmv1.ECDSAKeyAlgorithm {
 			t.Errorf("%s: key = %+v", c.Name, c.Spec.PrivateKey)
