@@ -26,7 +26,7 @@ const (
 )
 
 // deletionSteps let the queue run empty and then take everything away. As long as there is
-// mail the relay is kept working: a foreground deletion takes the children away first.
+// mail the relay is kept working, even if someone deletes its children.
 func (r *MailRelayReconciler) deletionSteps(s *scope) []step {
 	if !controllerutil.ContainsFinalizer(s.relay, QueueFinalizer) {
 		return nil

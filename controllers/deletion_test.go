@@ -83,7 +83,7 @@ func TestDeletionWaitsForTheQueue(t *testing.T) {
 	if !strings.Contains(message, "7 queued messages") {
 		t.Errorf("message = %q", message)
 	}
-	// A foreground deletion takes children away first; the relay must get them back.
+	// Without its pods the relay could not drain.
 	set := statefulSetOf(relay)
 	c.mustGet(t, set)
 	uid := set.UID

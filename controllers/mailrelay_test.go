@@ -42,6 +42,11 @@ func (c *cluster) children(t *testing.T, namespace string) map[string]string {
 			t.Fatal(err)
 		}
 		for name, object := range objects(l) {
+			for _, owner := range object.GetOwnerReferences() {
+				if owner.BlockOwnerDeletion != nil && *owner.BlockOwnerDeletion {
+					t.Errorf("%s goes first in a foreground deletion, so the queue could not drain", name)
+				}
+			}
 			if len(object.GetOwnerReferences()) > 0 || strings.HasPrefix(name, "MailRelay/") {
 				found[name] = object.GetResourceVersion()
 			}

@@ -44,21 +44,20 @@ func TestNudgesBackOff(t *testing.T) {
 func TestNeedsNudge(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name            string
-		annotation      string
-		answers, behind bool
-		want            bool
+		name       string
+		annotation string
+		behind     bool
+		want       bool
 	}{
-		{"up to date", "", true, false, false},
-		{"behind", "", true, true, true},
-		{"behind after a nudge", "new-1", true, true, true},
-		{"starting", "", false, false, false},
-		{"silent since an older change", "old-3", false, false, true},
-		{"silent, and told already", "new-1", false, false, false},
+		{"never told and up to date", "", false, false},
+		{"behind", "", true, true},
+		{"behind after a nudge", "new-1", true, true},
+		{"told of older content", "old-3", false, true},
+		{"told already", "new-1", false, false},
 	} {
 		pod := &corev1.Pod{}
 		pod.Annotations = map[string]string{resources.NudgeAnnotation: tc.annotation}
-		if got := needsNudge(pod, tc.answers, tc.behind, "new"); got != tc.want {
+		if got := needsNudge(pod, tc.behind, "new"); got != tc.want {
 			t.Errorf("%s: needsNudge = %v, want %v", tc.name, got, tc.want)
 		}
 	}

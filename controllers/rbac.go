@@ -4,10 +4,8 @@ package controllers
 // operator writes only those that carry its owner reference.
 
 // +kubebuilder:rbac:groups=mailrelay.dev,resources=mailrelays,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=mailrelay.dev,resources=mailrelays/finalizers,verbs=update
 // +kubebuilder:rbac:groups=mailrelay.dev,resources=mailrelays/status,verbs=patch
 // +kubebuilder:rbac:groups=mailrelay.dev,resources=relayusers,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=mailrelay.dev,resources=relayusers/finalizers,verbs=update
 // +kubebuilder:rbac:groups=mailrelay.dev,resources=relayusers/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=namespaces;pods,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;delete

@@ -47,7 +47,7 @@ func (r *MailRelayReconciler) nudgePods(ctx context.Context, s *scope) error {
 	for i := range s.pods {
 		pod, fact := &s.pods[i], &s.facts.Pods[i]
 		living[pod.UID] = true
-		if !running(pod) || !needsNudge(pod, fact.Report != nil, len(fact.Outdated) > 0, wanted) {
+		if !running(pod) || !needsNudge(pod, len(fact.Outdated) > 0, wanted) {
 			delete(s.memory.nudges, pod.UID)
 			continue
 		}
@@ -64,14 +64,12 @@ func (r *MailRelayReconciler) nudgePods(ctx context.Context, s *scope) error {
 	return errors.Join(failures...)
 }
 
-// needsNudge: one that answers, when it is behind; one that does not answer, once, since the
-// CA that it knows the operator by may be what it has not loaded.
-func needsNudge(pod *corev1.Pod, answers, behind bool, wanted string) bool {
-	if answers {
-		return behind
-	}
+// needsNudge: one that is behind, again and again; any other that was told of older content,
+// once. That one may not answer, since the CA that it knows the operator by is what it has
+// not loaded, or may lack something that it cannot report.
+func needsNudge(pod *corev1.Pod, behind bool, wanted string) bool {
 	told, _, _ := strings.Cut(pod.Annotations[resources.NudgeAnnotation], "-")
-	return told != "" && told != wanted
+	return behind || told != "" && told != wanted
 }
 
 // nextNudge tells whether a nudge is due and when to look next. Both pauses are half of the

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -32,7 +33,7 @@ func (r *MailRelayReconciler) observePods(ctx context.Context, s *scope) error {
 	s.facts.Pods = make([]readiness.Pod, len(s.pods))
 	for i := range s.pods {
 		s.facts.Pods[i] = podFact(&s.pods[i], reports[i])
-		s.facts.Pods[i].Outdated = outdated(reports[i], s.hashes)
+		s.facts.Pods[i].Outdated = outdated(reports[i], s.loadable())
 	}
 	setReports(s)
 	return nil
@@ -103,6 +104,17 @@ func podFact(pod *corev1.Pod, report *config.Report) readiness.Pod {
 		}
 	}
 	return fact
+}
+
+// loadable are the hashes that pods can come to report: not that of the upstreams while one of
+// them lacks something, as a relay does not call such content loaded.
+func (s *scope) loadable() map[string]string {
+	if len(s.facts.Upstreams) == 0 {
+		return s.hashes
+	}
+	loadable := maps.Clone(s.hashes)
+	delete(loadable, resources.UpstreamsDir)
+	return loadable
 }
 
 // outdated are the directories of which a pod has not loaded the newest content, sorted.

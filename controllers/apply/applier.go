@@ -67,7 +67,11 @@ func (a *Applier) render(owner client.Object, desired runtime.ApplyConfiguration
 	if err != nil {
 		return nil, fmt.Errorf("kind of the owner %s: %w", owner.GetName(), err)
 	}
-	u.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(owner, gvk)})
+	reference := metav1.NewControllerRef(owner, gvk)
+	// Children that block the deletion of their owner are deleted first in a foreground
+	// deletion, and again whenever they are made anew: a relay could never drain.
+	*reference.BlockOwnerDeletion = false
+	u.SetOwnerReferences([]metav1.OwnerReference{*reference})
 	return u, nil
 }
 

@@ -64,7 +64,12 @@ func enoughPodsAreReady(f *Facts) *finding {
 	return &finding{reason: "PodsNotReady", message: fmt.Sprintf("%d of %d pods are ready; if this lasts, see \"kubectl describe pod\"", readyPods(f), f.Replicas)}
 }
 
+// configurationIsAccepted passes over what a pod lacks because an upstream's Secret lacks it:
+// the condition UpstreamReady says that better.
 func configurationIsAccepted(f *Facts) *finding {
+	if len(f.Upstreams) > 0 {
+		return nil
+	}
 	for _, p := range f.Pods {
 		if p.Report != nil && len(p.Report.Errors) > 0 {
 			return &finding{reason: "ConfigurationRefused", message: fmt.Sprintf(
