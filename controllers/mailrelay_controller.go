@@ -85,9 +85,7 @@ func (r *MailRelayReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	s.namespaceEnds = ends(namespace)
 	defer func() {
 		err = errors.Join(err, r.summarise(ctx, s, err))
-		if err == nil {
-			result.RequeueAfter = s.requeueAfter
-		}
+		result, err = next(s.requeueAfter, err)
 	}()
 	var failures []error
 	for _, step := range r.steps(s) {

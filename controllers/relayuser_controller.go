@@ -52,13 +52,16 @@ func (r *RelayUserReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		return ctrl.Result{}, err
 	}
 	s := newUserScope(user, namespace)
-	defer func() { err = errors.Join(err, r.summarise(ctx, s, err)) }()
+	defer func() {
+		err = errors.Join(err, r.summarise(ctx, s, err))
+		result, err = next(s.requeueAfter, err)
+	}()
 	for _, step := range r.steps() {
 		if err := s.note(step(ctx, s)); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
-	return ctrl.Result{RequeueAfter: s.requeueAfter}, nil
+	return ctrl.Result{}, nil
 }
 
 // SetupWithManager starts the loop over RelayUsers and all that wakes it.
