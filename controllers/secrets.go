@@ -18,7 +18,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// secretMetadata reads from the cache what it keeps of a Secret; nil when there is none.
+// secretMetadata reads what the cache keeps of a Secret; nil when there is none.
 func secretMetadata(ctx context.Context, reader client.Reader, namespace, name string) (*metav1.PartialObjectMetadata, error) {
 	secret := &metav1.PartialObjectMetadata{}
 	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))

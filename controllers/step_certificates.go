@@ -34,6 +34,10 @@ func (r *MailRelayReconciler) applyCertificates(ctx context.Context, s *scope) e
 func (r *MailRelayReconciler) applyCertificate(ctx context.Context, s *scope, desired *cmv1ac.CertificateApplyConfiguration) error {
 	secretName := *desired.Spec.SecretName
 	secret, err := secretMetadata(ctx, r.Client, s.relay.Namespace, secretName)
+	if err == nil && secret == nil {
+		// A cache that lags must not cost anyone a Secret.
+		secret, err = secretMetadata(ctx, r.Live, s.relay.Namespace, secretName)
+	}
 	if err != nil {
 		return err
 	}
