@@ -40,11 +40,11 @@ func NewBoard() *Board {
 // All of its users, known by their names, wait for a CA.
 func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh posting, all []types.NamespacedName) {
 	b.mu.Lock()
-	old := b.relays[relay]
+	old, known := b.relays[relay]
 	b.relays[relay] = posting{ca: fresh.ca, loaded: maps.Clone(fresh.loaded)}
 	b.mu.Unlock()
 	for _, user := range all {
-		if old.ca == fresh.ca && old.loaded[user] == fresh.loaded[user] {
+		if known && old.ca == fresh.ca && old.loaded[user] == fresh.loaded[user] {
 			continue
 		}
 		wake := event.GenericEvent{Object: &v1alpha1.RelayUser{
@@ -64,11 +64,13 @@ func (b *Board) forget(relay types.NamespacedName) {
 	delete(b.relays, relay)
 }
 
-// ca is the CA of a relay as PEM, empty while it has none.
-func (b *Board) ca(relay types.NamespacedName) string {
+// ca is the CA of a relay as PEM, empty while it has none. It is not known of a relay that
+// was not looked at since the operator started.
+func (b *Board) ca(relay types.NamespacedName) (ca string, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.relays[relay].ca
+	posted, known := b.relays[relay]
+	return posted.ca, known
 }
 
 // hasLoaded reports whether all ready pods of a relay have loaded this version of a user's

@@ -40,6 +40,7 @@ type CertManager struct {
 const (
 	stateUnknown int32 = iota
 	stateMissing
+	stateStarting
 	stateInstalled
 )
 
@@ -49,8 +50,15 @@ var certManagerKinds = map[string]client.Object{
 	"issuers.cert-manager.io":      &cmv1.Issuer{},
 }
 
+// fillTimeout is how long to wait for the objects of a kind at a time.
+const fillTimeout = 10 * time.Second
+
 // establishing is how soon to look again at kinds that the API server does not serve yet.
 const establishing = time.Second
+
+// Known is false right after the operator's start. All MailRelays are woken when it becomes
+// true.
+func (c *CertManager) Known() bool { return c.state.Load() != stateUnknown }
 
 // State tells whether the kinds are there and watched, and whether they are known to be
 // missing.
@@ -85,8 +93,17 @@ func (c *CertManager) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// Reconcile watches the kinds as soon as they can be watched.
+// Reconcile watches the kinds as soon as they can be watched. As long as they cannot, the
+// relays go on without.
 func (c *CertManager) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	result, err := c.follow(ctx)
+	if installed, missing := c.State(); !installed && !missing {
+		c.enter(ctx, stateStarting)
+	}
+	return result, err
+}
+
+func (c *CertManager) follow(ctx context.Context) (ctrl.Result, error) {
 	for name, kind := range certManagerKinds {
 		exists, err := c.exists(ctx, name)
 		if err != nil {
@@ -147,6 +164,8 @@ func (c *CertManager) watch(ctx context.Context, name string, kind client.Object
 		}
 		c.watching[name] = true
 	}
+	ctx, cancel := context.WithTimeout(ctx, fillTimeout)
+	defer cancel()
 	if _, err := c.Cache.GetInformer(ctx, kind); err != nil {
 		return fmt.Errorf("fill the cache of %s: %w", name, err)
 	}

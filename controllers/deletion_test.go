@@ -132,3 +132,24 @@ func TestDeletionWaitsForVolumesThatNobodySpeaksFor(t *testing.T) {
 	c.change(t, relay, func() { relay.Annotations = map[string]string{resources.DiscardQueueAnnotation: "true"} })
 	c.awaitGone(t, relay)
 }
+
+func TestEndOfTheNamespaceIsNotHeldUp(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay, pods := c.readyRelay(t, namespace, nil)
+	c.fleet.change(keyOf(pods[0]), func(report *config.Report) { report.Queue.Messages = 2 })
+	// Nobody empties a deleted namespace here, so the test deletes what is in it.
+	if err := c.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Delete(t.Context(), relay); err != nil {
+		t.Fatal(err)
+	}
+	message := c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "NamespaceEnds")
+	if !strings.Contains(message, "2 queued messages") {
+		t.Errorf("message = %q", message)
+	}
+	if err := c.Delete(t.Context(), pods[0], client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitGone(t, relay)
+}

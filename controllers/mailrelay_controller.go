@@ -43,7 +43,7 @@ func (r *MailRelayReconciler) steps(s *scope) []step {
 	case s.deleting():
 		return r.deletionSteps(s)
 	case s.relay.Spec.Paused:
-		return nil
+		return []step{r.readCertificates, r.publish}
 	default:
 		return append([]step{r.holdFinalizer, r.applyService}, r.serviceSteps()...)
 	}
@@ -77,8 +77,7 @@ func (r *MailRelayReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	namespace, err := namespaceMetadata(ctx, r.Client, relay.Namespace)
-	if err != nil || ends(namespace) && relay.DeletionTimestamp.IsZero() {
-		// In a namespace that ends, the relay is deleted next.
+	if err != nil || r.tooEarly(relay, namespace) {
 		return ctrl.Result{}, err
 	}
 	s := newScope(relay, r.memories.of(request.NamespacedName, relay.UID), r.Now())

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
 // namespaceMetadata reads from the cache what it keeps of a namespace; nothing of one that is
@@ -22,3 +24,9 @@ func namespaceMetadata(ctx context.Context, reader client.Reader, name string) (
 
 // ends reports whether a namespace is being deleted.
 func ends(namespace *metav1.PartialObjectMetadata) bool { return !namespace.DeletionTimestamp.IsZero() }
+
+// tooEarly reports whether to leave a relay until it is woken: in a namespace that ends it is
+// deleted next, and right after the operator's start nothing could be said of certificates.
+func (r *MailRelayReconciler) tooEarly(relay *v1alpha1.MailRelay, namespace *metav1.PartialObjectMetadata) bool {
+	return ends(namespace) && relay.DeletionTimestamp.IsZero() || !r.CertManager.Known()
+}

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,22 +66,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 }
 
 func TestCertManagerThatComesLate(t *testing.T) {
-	if shared == nil {
-		t.Skip("KUBEBUILDER_ASSETS is not set: \"make test\" builds a kube-apiserver and etcd and runs this test")
-	}
-	t.Parallel()
-	ctx, cancel := context.WithCancel(context.Background())
-	c, stop, err := startCluster(ctx, nil)
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	c, _ := ownCluster(t, nil)
 	namespace := c.namespace(t, nil)
 	relay := newRelay(namespace)
 	c.mustCreate(t, providerSecret(namespace), relay)

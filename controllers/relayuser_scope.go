@@ -26,6 +26,9 @@ type userScope struct {
 	// relay is the MailRelay that spec names, nil when there is none.
 	relay *v1alpha1.MailRelay
 	facts readiness.UserFacts
+	// undecided is set while the relay was not looked at since the operator started: nothing
+	// is said until it is.
+	undecided bool
 	// secret holds the credentials.
 	secret *corev1.Secret
 	// fresh is set when the password was made in this pass.
@@ -70,7 +73,7 @@ func (s *userScope) wasReady() bool {
 
 // summarise ends a pass: conditions, status if it changed, events.
 func (r *RelayUserReconciler) summarise(ctx context.Context, s *userScope, failure error) error {
-	if apierrors.IsConflict(failure) {
+	if s.undecided || apierrors.IsConflict(failure) {
 		return nil
 	}
 	var conditions []metav1.Condition

@@ -46,9 +46,13 @@ func (r *RelayUserReconciler) decide(_ context.Context, s *userScope) error {
 // relay has a CA: an app without it could not verify the relay. That of a user who is no
 // longer let in stays as it is; the relay does not know it any more.
 func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope) error {
-	ca := r.Board.ca(relayRef(s.user))
+	if s.relay == nil || s.facts.RefusedReason != "" {
+		return nil
+	}
+	ca, known := r.Board.ca(relayRef(s.user))
+	s.undecided = !known
 	s.facts.CAKnown = ca != ""
-	if s.relay == nil || s.facts.RefusedReason != "" || ca == "" {
+	if ca == "" {
 		return nil
 	}
 	password, err := r.password(ctx, s)

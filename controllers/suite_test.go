@@ -89,14 +89,14 @@ func startCluster(ctx context.Context, crds []string) (*cluster, func() error, e
 		return nil, nil, fmt.Errorf("start an API server from KUBEBUILDER_ASSETS: %w", err)
 	}
 	config.QPS, config.Burst = -1, -1
-	c, err := startOperator(ctx, config)
+	c, err := newCluster(ctx, config)
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, env.Stop, nil
+	return c, env.Stop, c.startOperator(ctx)
 }
 
-func startOperator(ctx context.Context, config *rest.Config) (*cluster, error) {
+func newCluster(ctx context.Context, config *rest.Config) (*cluster, error) {
 	scheme, err := NewScheme()
 	if err != nil {
 		return nil, err
@@ -105,14 +105,17 @@ func startOperator(ctx context.Context, config *rest.Config) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{Client: direct, config: config, fleet: newFleet(direct), writes: &writeCounter{}}
-	if err := direct.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}); err != nil {
-		return nil, err
-	}
-	watched := rest.CopyConfig(config)
+	go issueForever(ctx, direct)
+	return &cluster{Client: direct, config: config, fleet: newFleet(direct), writes: &writeCounter{}},
+		direct.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}})
+}
+
+// startOperator runs the operator until the context ends.
+func (c *cluster) startOperator(ctx context.Context) error {
+	watched := rest.CopyConfig(c.config)
 	watched.Wrap(c.writes.wrap)
 	mgr, err := ctrl.NewManager(watched, ctrl.Options{
-		Scheme:  scheme,
+		Scheme:  c.Scheme(),
 		Cache:   CacheOptions(),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		Logger:  logr.Discard(),
@@ -120,19 +123,40 @@ func startOperator(ctx context.Context, config *rest.Config) (*cluster, error) {
 		Controller: ctrlconfig.Controller{SkipNameValidation: ptr(true)},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	settings := Settings{RelayImage: "relay.test/relay:1", ClusterDomain: "cluster.local", Namespace: operatorNamespace}
 	if err := setup(ctx, mgr, settings, testCA{}, c.fleet); err != nil {
-		return nil, err
+		return err
 	}
 	go func() {
 		if err := mgr.Start(ctx); err != nil {
 			panic(err)
 		}
 	}()
-	go issueForever(ctx, direct)
-	return c, nil
+	return nil
+}
+
+// ownCluster returns a cluster of the test's own; its operator runs until stopOperator.
+func ownCluster(t *testing.T, crds []string) (c *cluster, stopOperator func()) {
+	t.Helper()
+	t.Parallel()
+	if shared == nil {
+		t.Skip("KUBEBUILDER_ASSETS is not set: \"make test\" builds a kube-apiserver and etcd and runs this test")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c, stop, err := startCluster(ctx, crds)
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c, cancel
 }
 
 // certManagerCRDs are the files of the module that the operator is built with.

@@ -91,7 +91,7 @@ func secretNameIsFree(f *UserFacts) *finding {
 // The two below are no news while something above them does not hold.
 
 func relayHasCA(f *UserFacts) *finding {
-	if f.CAKnown || !f.RelayExists {
+	if f.CAKnown || !f.RelayExists || f.RefusedReason != "" {
 		return nil
 	}
 	return &finding{reason: "WaitingForCertificate", message: fmt.Sprintf(

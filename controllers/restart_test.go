@@ -1,0 +1,49 @@
+package controllers
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
+
+// What the operator remembers saves work; without it, it must come to the same result, the
+// verifiers of all users with their salts included.
+func TestOperatorThatRestartsWritesNothing(t *testing.T) {
+	crds, err := certManagerCRDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, stopOperator := ownCluster(t, crds)
+	namespace := c.namespace(t, nil)
+	relay, _ := c.readyRelay(t, namespace, nil)
+	user := newUser(namespace, "app", relay)
+	c.mustCreate(t, user)
+	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+	settled := c.settle(t, namespace)
+	stopOperator()
+	time.Sleep(500 * time.Millisecond)
+	before := len(c.writes.in(namespace))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if err := c.startOperator(ctx); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * time.Second)
+	if after := c.children(t, namespace); !maps.Equal(settled, after) {
+		t.Errorf("children changed from\n%v\nto\n%v", settled, after)
+	}
+	if writes := c.writes.in(namespace)[before:]; len(writes) > 0 {
+		t.Errorf("it wrote:\n%s", strings.Join(writes, "\n"))
+	}
+	// It is at work all the same.
+	second := newUser(namespace, "second", relay)
+	c.mustCreate(t, second)
+	c.awaitCondition(t, second, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+}
