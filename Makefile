@@ -6,7 +6,7 @@ SHELL := bash
 
 BIN := bin
 DIST := $(CURDIR)/dist
-TOOLS := controller-gen crd-ref-docs golangci-lint helm kubeconform mailpit
+TOOLS := controller-gen crd-ref-docs golangci-lint helm mailpit
 CLUSTER := go -C hack/cluster run .
 CHART := charts/mailrelay-operator
 
@@ -32,7 +32,6 @@ crd-ref-docs := github.com/elastic/crd-ref-docs
 golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 helm := helm.sh/helm/v4/cmd/helm
 mailpit := github.com/axllent/mailpit
-kubeconform := github.com/yannh/kubeconform/cmd/kubeconform
 
 $(TOOLS:%=$(BIN)/%): $(BIN)/%: hack/tools/go.mod
 	CGO_ENABLED=0 go -C hack/tools build -o $(CURDIR)/$@ $($*)

@@ -44,6 +44,12 @@ for module in "$@"; do
   (cd "$module" && CGO_ENABLED=$cgo "$OLDPWD/bin/golangci-lint" run --config "$OLDPWD/.golangci.yml" ./...) || fail "golangci-lint in $module"
 done
 
+# The suites that need a cluster or mail clients are behind tags, which the steps above do
+# not see.
+step 'vet and lint the suites behind tags'
+go vet -tags e2e,interop ./test/... || fail 'go vet of test/'
+bin/golangci-lint run --build-tags e2e,interop ./test/... || fail 'golangci-lint of test/'
+
 step 'chart'
 bin/helm lint --strict charts/mailrelay-operator || fail 'helm lint'
 bin/helm template mailrelay charts/mailrelay-operator --namespace mailrelay-system >/dev/null || fail 'helm template'

@@ -54,7 +54,7 @@ func (s *site) kill(t *testing.T, name string) {
 	_, container, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
 	process := processOf(container)
 	if process == 0 {
-		t.Skip("the cluster runs on another host: nothing here may kill the relay's process")
+		t.Skip("the cluster runs on another host, where nothing here may kill the relay's process: \"make e2e\" without CONTEXT runs this test")
 	}
 	if err := syscall.Kill(process, syscall.SIGKILL); err != nil {
 		t.Fatalf("killing the relay: %v", err)

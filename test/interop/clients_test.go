@@ -29,9 +29,9 @@ client.quit()
 // job is one message for a client to send.
 type job struct {
 	*site
-	implicit         bool
-	port             string
-	subject, message string
+	implicit bool
+	port     string
+	subject  string
 }
 
 const (

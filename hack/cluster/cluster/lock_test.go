@@ -10,7 +10,7 @@ import (
 
 func TestOnlyOneCommandChangesTheCluster(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("the lock is for root")
+		t.Skip("the lock is for root: run the test as root")
 	}
 	ctx := context.Background()
 	errInner := errors.New("inner")
