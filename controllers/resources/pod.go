@@ -17,9 +17,17 @@ const relayID = 65532
 // RelayContainer is the name of the relay's container.
 const RelayContainer = "relay"
 
-// A relay that is told to stop finishes the transactions it is in; what is queued stays on
-// its volume.
-const terminationGraceSeconds = 60
+const (
+	// Nodes and load balancers learn only after a while that a pod is going, and send it new
+	// clients until then. So the relay goes on as if nothing were, for this long, and only
+	// then is told to stop. It stays ready in this time: where no other pod is, a Service
+	// still leads to one that is going and ready.
+	endpointsFollowSeconds = 5
+	// A relay that is told to stop finishes the transactions and deliveries it is in, which
+	// it ends itself before half a minute is over; what is queued stays on its volume. The
+	// pause is a part of the grace period.
+	terminationGraceSeconds = 60
+)
 
 // podSpec meets the Pod Security Standard "restricted".
 func podSpec(relay *v1alpha1.MailRelay, image string) *corev1ac.PodSpecApplyConfiguration {
@@ -75,6 +83,9 @@ func container(relay *v1alpha1.MailRelay, image string) *corev1ac.ContainerApply
 		WithStartupProbe(probe("/livez", 1).WithFailureThreshold(300)).
 		WithLivenessProbe(probe("/livez", 10).WithFailureThreshold(3)).
 		WithReadinessProbe(probe("/readyz", 2).WithFailureThreshold(2)).
+		WithLifecycle(corev1ac.Lifecycle().WithPreStop(corev1ac.LifecycleHandler().
+			// The kubelet's own sleep: the image has no program for one.
+			WithSleep(corev1ac.SleepAction().WithSeconds(endpointsFollowSeconds)))).
 		WithVolumeMounts(mounts()...)
 }
 

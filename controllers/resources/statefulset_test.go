@@ -120,6 +120,24 @@ func TestMountsAreTheFixedSet(t *testing.T) {
 	}
 }
 
+func TestPodsServeUntilEndpointsHaveFollowed(t *testing.T) {
+	t.Parallel()
+	pod := testSet(t, testRelay()).Spec.Template.Spec
+	lifecycle := pod.Containers[0].Lifecycle
+	if lifecycle == nil || lifecycle.PreStop == nil || lifecycle.PreStop.Sleep == nil {
+		t.Fatalf("the listeners close at once: lifecycle = %+v", lifecycle)
+	}
+	pause := lifecycle.PreStop.Sleep.Seconds
+	if pause < 3 || pause > 10 {
+		t.Errorf("the pause is %d s: endpoints take a few seconds, and every restart takes the pause", pause)
+	}
+	// A relay takes less to stop, as relay.Serve promises.
+	const stop = 30
+	if left := *pod.TerminationGracePeriodSeconds - pause; left < stop {
+		t.Errorf("the relay has %d s to stop after the pause, want %d", left, stop)
+	}
+}
+
 func TestSchedulingReachesThePods(t *testing.T) {
 	t.Parallel()
 	relay := testRelay()
