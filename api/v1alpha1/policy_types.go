@@ -60,6 +60,13 @@ type MessagePolicy struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	MaxRecipients *int32 `json:"maxRecipients,omitempty"`
+	// bareLF is what becomes of a message with line ends of LF alone (RFC 5321 §2.3.8):
+	// Normalize makes them CRLF, Refuse refuses the message with 554. Neither ever takes them
+	// for the end of the message. A bare CR is refused in any case.
+	// +optional
+	// +kubebuilder:default=Normalize
+	// +kubebuilder:validation:Enum=Normalize;Refuse
+	BareLF string `json:"bareLF,omitempty"`
 	// senderDomains are the domains that the organisation sends as. Without them and without
 	// access rules that name senders, any sender is accepted, and status warns of it.
 	// +optional

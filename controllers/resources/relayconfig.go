@@ -40,6 +40,7 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 		Message: config.Message{
 			MaxSize:       bytes(relay.Spec.Message.MaxSize),
 			MaxRecipients: int(ptr.Deref(relay.Spec.Message.MaxRecipients, 0)),
+			BareLF:        relay.Spec.Message.BareLF,
 		},
 		Logging: config.Logging{
 			Level:      relay.Spec.Logging.Level,

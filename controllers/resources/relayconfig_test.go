@@ -63,7 +63,7 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 	s.Queue.Lifetime = &metav1.Duration{Duration: time.Hour}
 	s.Queue.Retry = v1alpha1.Retry{Initial: &metav1.Duration{Duration: time.Second}, Max: &metav1.Duration{Duration: time.Minute}}
 	s.Queue.Postmaster = "postmaster@example.com"
-	s.Message.MaxSize, s.Message.MaxRecipients = &size, &many
+	s.Message = v1alpha1.MessagePolicy{MaxSize: &size, MaxRecipients: &many, BareLF: "Refuse"}
 	s.Logging = v1alpha1.Logging{Level: "Debug", Recipients: "Hash"}
 	s.Upstreams[0].CASecretRef = &v1alpha1.LocalSecretReference{Name: "ca"}
 	s.Upstreams[0].Limits = v1alpha1.UpstreamLimits{Connections: &few, MessagesPerConnection: &many, RecipientsPerMessage: &few}
@@ -72,7 +72,7 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 		"listeners":  c.Listeners.Submission.Disabled && !c.Listeners.Submissions.Disabled,
 		"minVersion": c.TLS.MinVersion == "1.3",
 		"queue":      c.Queue.Lifetime == time.Hour && c.Queue.RetryInitial == time.Second && c.Queue.RetryMax == time.Minute && c.Queue.Postmaster == "postmaster@example.com",
-		"message":    c.Message.MaxSize == 10<<20 && c.Message.MaxRecipients == 500,
+		"message":    c.Message.MaxSize == 10<<20 && c.Message.MaxRecipients == 500 && c.Message.BareLF == "Refuse",
 		"logging":    c.Logging.Level == "Debug" && c.Logging.Recipients == "Hash",
 		"ca":         c.Upstreams[0].CAFile == "/etc/mailrelay/upstreams/provider.ca.crt",
 		"limits":     c.Upstreams[0].Limits == config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7},

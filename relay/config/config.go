@@ -143,7 +143,16 @@ type Message struct {
 	MaxSize int64 `yaml:"maxSize,omitempty"`
 	// MaxRecipients of one message. Default 100.
 	MaxRecipients int `yaml:"maxRecipients,omitempty"`
+	// BareLF is what becomes of a message with an LF that no CR precedes: Normalize
+	// (default) makes it CRLF, Refuse refuses the message.
+	BareLF string `yaml:"bareLF,omitempty"`
 }
+
+// What Message.BareLF can be.
+const (
+	BareLFNormalize = "Normalize"
+	BareLFRefuse    = "Refuse"
+)
 
 // Logging is how much is logged.
 type Logging struct {

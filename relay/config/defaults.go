@@ -23,6 +23,7 @@ func (c *Config) setDefaults() {
 	c.Queue.setDefaults()
 	setDefault(&c.Message.MaxSize, 25*mebibyte)
 	setDefault(&c.Message.MaxRecipients, 100)
+	setDefault(&c.Message.BareLF, BareLFNormalize)
 	setDefault(&c.Logging.Level, LevelInfo)
 	setDefault(&c.Logging.Recipients, RecipientsFull)
 	c.Admin.setDefaults()

@@ -45,7 +45,7 @@ func TestParseFillsDefaults(t *testing.T) {
 			Directory: "/var/spool/mailrelay", Lifetime: 120 * time.Hour, RetryInitial: time.Minute,
 			RetryMax: 30 * time.Minute, LowSpace: 64 << 20,
 		},
-		Message: Message{MaxSize: 25 << 20, MaxRecipients: 100},
+		Message: Message{MaxSize: 25 << 20, MaxRecipients: 100, BareLF: "Normalize"},
 		Logging: Logging{Level: "Info", Recipients: "Full"},
 		Admin:   Admin{Probes: ":8080", Metrics: ":9090", Status: "off"},
 	}
@@ -106,6 +106,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"address", "version: 1", "version: 1\nlisteners: {submission: {address: \"587\"}}", `listeners.submission.address: "587" is not an address to listen on`},
 		{"truth", "version: 1", "version: 1\nlisteners: {submission: {disabled: maybe}}", "listeners.submission.disabled: must be true or false"},
 		{"size", "version: 1", "version: 1\nmessage: {maxSize: 12}", "message.maxSize: 12 bytes is too small"},
+		{"bare LF", "version: 1", "version: 1\nmessage: {bareLF: accept}", `message.bareLF: "accept" is not possible: write Normalize or Refuse`},
 		{"level", "version: 1", "version: 1\nlogging: {level: trace}", `logging.level: "trace" is not possible: write Debug, Info, Warn or Error`},
 		{"status without a CA", "version: 1", "version: 1\nadmin: {status: \":8443\"}", "admin.statusClientCAFile: missing"},
 		{"half a key pair", "  internal:", "  external: {certFile: x}\n  internal:", "line 4: tls.external: certFile and keyFile go together"},

@@ -5,15 +5,21 @@ import (
 	"io"
 )
 
-// errTooLarge means that a message is larger than the limit.
-var errTooLarge = errors.New("the message is larger than the limit")
+var (
+	// errTooLarge means that a message is larger than the limit.
+	errTooLarge = errors.New("the message is larger than the limit")
+	// errBareLF means that a message has an LF without a CR before it, where that is refused.
+	errBareLF = errors.New("the message has a bare LF")
+)
 
 // bodyReader reads what follows DATA, up to a limit of octets.
 type bodyReader struct {
-	src   io.Reader
-	limit int64 // 0 for none
-	read  int64
-	ended bool // the end of data was seen
+	src          io.Reader
+	limit        int64 // 0 for none
+	refuseBareLF bool
+	read         int64
+	last         byte // the last octet read
+	ended        bool // the end of data was seen
 }
 
 // Read implements io.Reader. io.EOF is the end of data and nothing else: go-smtp turns the
@@ -30,10 +36,24 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	n, err := b.src.Read(p)
 	b.read += int64(n)
 	b.ended = err == io.EOF
-	if b.limit > 0 && b.read > b.limit {
+	switch {
+	case b.limit > 0 && b.read > b.limit:
 		return n, errTooLarge
+	case b.refuseBareLF && b.bareLF(p[:n]):
+		return n, errBareLF
 	}
 	return n, err
+}
+
+// bareLF reports whether p, which continues what was read before, has an LF without a CR.
+func (b *bodyReader) bareLF(p []byte) bool {
+	for _, c := range p {
+		if c == '\n' && b.last != '\r' {
+			return true
+		}
+		b.last = c
+	}
+	return false
 }
 
 // maxDiscard bounds what is read of a message after its refusal when there is no limit.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
@@ -27,7 +28,8 @@ func (s *session) Data(r io.Reader) error {
 	}
 	s.conn.watch(true)
 	defer s.conn.watch(false)
-	body := &bodyReader{src: r, limit: s.config().Message.MaxSize}
+	limits := s.config().Message
+	body := &bodyReader{src: r, limit: limits.MaxSize, refuseBareLF: limits.BareLF == config.BareLFRefuse}
 	id, refused := s.receive(tx, body)
 	if refused != nil {
 		refused.sender = tx.sender
@@ -143,6 +145,8 @@ func (s *session) contentRefusal(err error) *refusal {
 	case errors.Is(err, message.ErrBareCR):
 		// Whether the end of data behind it was seen is not known, so this is the end.
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a bare CR: end lines with CR LF").andHangUp()
+	case errors.Is(err, errBareLF):
+		return refuse(reasonContent, 554, 5, 6, 0, "The message has a bare LF: end lines with CR LF")
 	case errors.Is(err, message.ErrNUL):
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a NUL octet: encode binary content")
 	case errors.Is(err, message.ErrHeaderTooLarge):
