@@ -146,6 +146,32 @@ type Message struct {
 	// BareLF is what becomes of a message with an LF that no CR precedes: Normalize
 	// (default) makes it CRLF, Refuse refuses the message.
 	BareLF string `yaml:"bareLF,omitempty"`
+	// MissingFrom is what becomes of a message without a From field: Add (default) makes one
+	// of the envelope's sender, Refuse refuses the message.
+	MissingFrom string `yaml:"missingFrom,omitempty"`
+	// DropHeaders are names of header fields that are taken out.
+	DropHeaders []string `yaml:"dropHeaders,omitempty"`
+	// ReceivedUser shows the user in Received.
+	ReceivedUser bool `yaml:"receivedUser,omitempty"`
+	// QualifyDomain is the domain of sender addresses that have none, or only the name of a
+	// host without a dot. They are refused when it is empty.
+	QualifyDomain string `yaml:"qualifyDomain,omitempty"`
+	// Rewrite changes sender addresses; the first rule that matches does.
+	Rewrite []Rewrite `yaml:"rewrite,omitempty"`
+}
+
+// What Message.MissingFrom can be.
+const (
+	MissingFromAdd    = "Add"
+	MissingFromRefuse = "Refuse"
+)
+
+// Rewrite changes a sender address.
+type Rewrite struct {
+	// Match is an address, a domain, "*." and a domain for what is below it, or "*" for all.
+	Match string `yaml:"match"`
+	// To is the new address, or the new domain for the same local-part.
+	To string `yaml:"to"`
 }
 
 // What Message.BareLF can be.

@@ -24,6 +24,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Message.MaxSize, 25*mebibyte)
 	setDefault(&c.Message.MaxRecipients, 100)
 	setDefault(&c.Message.BareLF, BareLFNormalize)
+	setDefault(&c.Message.MissingFrom, MissingFromAdd)
 	setDefault(&c.Logging.Level, LevelInfo)
 	setDefault(&c.Logging.Recipients, RecipientsFull)
 	c.Admin.setDefaults()

@@ -119,6 +119,7 @@ func (m *Message) validate(k *checker) {
 	}
 	positive(k, "message.", map[string]int{"maxRecipients": m.MaxRecipients})
 	k.oneOf("message.bareLF", m.BareLF, BareLFNormalize, BareLFRefuse)
+	m.validateHeader(k)
 }
 
 func (l *Logging) validate(k *checker) {

@@ -71,6 +71,57 @@ func TestCompleteMakesTheHeaderFitToLeave(t *testing.T) {
 	}
 }
 
+func TestCompleteTakesOutWhatMustNotTravel(t *testing.T) {
+	t.Parallel()
+	s := submitted
+	s.Drop = []string{"X-Mailer"}
+	for in, kept := range map[string]bool{
+		"x-mailer: secret 1.0":                                 false,
+		"X-Mailer-2: y":                                        true,
+		"Content-Length: 12":                                   false,
+		"Authentication-Results: relay.test; spf=pass":         false,
+		"Authentication-Results: (we) RELAY.test 1; none":      false,
+		"Authentication-Results:\r\n \"relay.test\"; none":     false,
+		"Authentication-Results: relay.test.; none":            false,
+		"Authentication-Results: mx.example.net; x=relay.test": true,
+		"Authentication-Results: ":                             true,
+	} {
+		h := headerOf(t, in+"\r\n")
+		h.Complete(s)
+		if got := h.fields[1].name != "date"; got != kept {
+			t.Errorf("%q: kept is %v, want %v", in, got, kept)
+		}
+	}
+}
+
+func TestCompleteAddsFrom(t *testing.T) {
+	t.Parallel()
+	s := submitted
+	s.Sender = "app@example.com"
+	for in, want := range map[string]string{
+		"X: y\r\n":                "X: y\r\nFrom: app@example.com\r\n",
+		"From: \r\n \r\nX: y\r\n": "X: y\r\nFrom: app@example.com\r\n",
+		"From: b@example.com\r\n": "From: b@example.com\r\n",
+	} {
+		h := headerOf(t, in)
+		h.Complete(s)
+		var out bytes.Buffer
+		h.appendTo(&out)
+		if !strings.Contains(out.String(), received+want+"Date: ") {
+			t.Errorf("%q became %q", in, out.String())
+		}
+	}
+}
+
+func TestReceivedNamesTheUserWhenAsked(t *testing.T) {
+	t.Parallel()
+	s := submitted
+	s.User = "app.shop)\r\nX: y"
+	if got := s.received("date"); !strings.HasPrefix(got, "Received: from client.test ([192.0.2.7])\r\n\t(authenticated as app.shop???X:?y)\r\n\tby ") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestReceivedShowsOnlySafeText(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -70,6 +71,13 @@ func (h *Header) Count(name string) int {
 		}
 	}
 	return n
+}
+
+// Empty reports whether no field of the name, in any case, has a value.
+func (h *Header) Empty(name string) bool {
+	return !slices.ContainsFunc(h.fields, func(f field) bool {
+		return strings.EqualFold(f.name, name) && f.value() != ""
+	})
 }
 
 // maxMessageID is the longest line of a message (RFC 5322 §2.1.1).

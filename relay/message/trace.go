@@ -3,6 +3,7 @@ package message
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +26,12 @@ type Submission struct {
 	TLS string
 	// SMTPUTF8 is true when the message needs RFC 6531.
 	SMTPUTF8 bool
+	// User is the SASL user name to show in Received; empty shows none.
+	User string
+	// Sender is the address of the From field when there is none; empty adds none.
+	Sender string
+	// Drop are names of further header fields to take out.
+	Drop []string
 	// Time of acceptance.
 	Time time.Time
 }
@@ -32,23 +39,16 @@ type Submission struct {
 // dateLayout is date-time of RFC 5322 §3.3.
 const dateLayout = "Mon, 2 Jan 2006 15:04:05 -0700"
 
-// Complete makes the header fit to leave: it takes out what must not travel (Bcc, and
-// Return-Path, which only final delivery may write: RFC 5321 §4.4), adds Date and Message-ID
-// where they are missing (RFC 6409 §8.2, §8.3), and puts Received on top.
+// Complete makes the header fit to leave: it takes out what must not travel, adds Date,
+// Message-ID (RFC 6409 §8.2, §8.3) and From where they are missing, and puts Received on top.
 //
-// Received has no "for" clause, which would show the recipients to each other, and does not
-// name the user.
+// Received has no "for" clause, which would show the recipients to each other.
 func (h *Header) Complete(s Submission) {
-	h.remove(func(f field) bool {
-		switch f.name {
-		case "bcc", "resent-bcc", "return-path":
-			return true
-		case "message-id", "date":
-			return f.value() == ""
-		}
-		return false
-	})
+	h.remove(s.unwanted)
 	date := s.Time.UTC().Format(dateLayout)
+	if h.Count("From") == 0 && s.Sender != "" {
+		h.add("From", s.Sender)
+	}
 	if h.Count("Date") == 0 {
 		h.add("Date", date)
 	}
@@ -57,6 +57,42 @@ func (h *Header) Complete(s Submission) {
 	}
 	received := field{name: "received", raw: []byte(s.received(date))}
 	h.fields = append([]field{received}, h.fields...)
+}
+
+// unwanted reports whether a field must not travel: private ones; Return-Path, which only
+// final delivery may write (RFC 5321 §4.4); Content-Length, which is wrong as soon as a field
+// is added and makes some readers cut the body off; and a result of an authentication that we
+// did not make (RFC 8601 §5). A field that says nothing is as good as missing.
+func (s Submission) unwanted(f field) bool {
+	switch f.name {
+	case "bcc", "resent-bcc", "return-path", "content-length":
+		return true
+	case "message-id", "date", "from":
+		return f.value() == ""
+	case "authentication-results":
+		return strings.EqualFold(authenticator(f.value()), s.Hostname)
+	}
+	return slices.ContainsFunc(s.Drop, func(name string) bool { return strings.EqualFold(name, f.name) })
+}
+
+// authenticator is the authserv-id of an Authentication-Results field (RFC 8601 §2.2): its
+// first word, after any comments.
+func authenticator(value string) string {
+	value, _, _ = strings.Cut(value, ";")
+	for depth, i := 0, 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\':
+			i++
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case depth == 0 && c != ' ' && c != '\t':
+			id := strings.FieldsFunc(value[i:], func(r rune) bool { return strings.ContainsRune(" \t(\"", r) })
+			return strings.TrimSuffix(strings.Join(id[:min(1, len(id))], ""), ".")
+		}
+	}
+	return ""
 }
 
 func (h *Header) add(name, value string) {
@@ -69,11 +105,15 @@ func (s Submission) received(date string) string {
 	if s.SMTPUTF8 {
 		with = "UTF8SMTPSA"
 	}
-	return fmt.Sprintf("Received: from %s (%s)\r\n\tby %s with %s (%s)\r\n\tid %s; %s\r\n",
-		cleanName(s.ClientName), addressLiteral(s.ClientAddress), s.Hostname, with, s.TLS, s.QueueID, date)
+	user := ""
+	if s.User != "" {
+		user = "\r\n\t(authenticated as " + cleanName(s.User) + ")"
+	}
+	return fmt.Sprintf("Received: from %s (%s)%s\r\n\tby %s with %s (%s)\r\n\tid %s; %s\r\n",
+		cleanName(s.ClientName), addressLiteral(s.ClientAddress), user, s.Hostname, with, s.TLS, s.QueueID, date)
 }
 
-// cleanName makes an EHLO argument safe in a header field: clients send anything there.
+// cleanName makes what a client sends as its name safe in a header field.
 func cleanName(name string) string {
 	if name == "" {
 		return "unknown"
@@ -82,7 +122,7 @@ func cleanName(name string) string {
 		name = name[:maxDomain]
 	}
 	return strings.Map(func(r rune) rune {
-		if isLetterDigit(r) || strings.ContainsRune("-._:[]", r) {
+		if isLetterDigit(r) || strings.ContainsRune("-._:[]@+", r) {
 			return r
 		}
 		return '?'

@@ -63,7 +63,8 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 		return "", s.contentRefusal(err)
 	}
 	defer content.Close()
-	if r := checkHeader(tx, &content.Header); r != nil {
+	content.Header.RewriteSenders(s.rewriter())
+	if r := s.checkHeader(tx, &content.Header); r != nil {
 		return "", r
 	}
 	draft, err := s.spool.Create(context.Background())
@@ -86,11 +87,14 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 	return envelope.ID, nil
 }
 
-// checkHeader refuses messages that loop (RFC 5321 §6.3) and From addresses that are not
-// the user's to send as (RFC 6409 §6.1).
-func checkHeader(tx *transaction, h *message.Header) *refusal {
+// checkHeader refuses messages that loop (RFC 5321 §6.3), that nobody wrote, and those with
+// From addresses that are not the user's to send as (RFC 6409 §6.1).
+func (s *session) checkHeader(tx *transaction, h *message.Header) *refusal {
 	if n := h.Count("Received"); n > message.MaxReceived {
 		return refuse(reasonLoop, 554, 5, 4, 6, fmt.Sprintf("The message has %d Received header fields: it is in a loop", n))
+	}
+	if h.Empty("From") {
+		return s.checkNoFrom(tx)
 	}
 	if policy.MaySendAsAny(tx.user) {
 		return nil
@@ -107,10 +111,34 @@ func checkHeader(tx *transaction, h *message.Header) *refusal {
 	return nil
 }
 
+// checkNoFrom refuses a message without a From field when none can be made, or shall be made,
+// of the envelope.
+func (s *session) checkNoFrom(tx *transaction) *refusal {
+	if tx.sender == "" || s.config().Message.MissingFrom == config.MissingFromRefuse {
+		return refuse(reasonContent, 554, 5, 6, 0, "The message has no From header field")
+	}
+	return nil
+}
+
+// rewriter is the one that the configuration asks for.
+func (s *session) rewriter() *message.Rewriter {
+	c := s.config().Message
+	r := &message.Rewriter{QualifyDomain: c.QualifyDomain}
+	for _, rule := range c.Rewrite {
+		r.Rules = append(r.Rules, message.Rule(rule))
+	}
+	return r
+}
+
 // complete makes the header fit to leave and the envelope to go with it.
 func (s *session) complete(tx *transaction, id string, h *message.Header) *spool.Envelope {
 	now := s.now()
 	smtpUTF8 := tx.needsUTF8 || tx.askedUTF8 && !h.ASCII()
+	settings := s.config().Message
+	user := ""
+	if settings.ReceivedUser {
+		user = tx.user.Name
+	}
 	h.Complete(message.Submission{
 		QueueID:       id,
 		Hostname:      s.config().Hostname,
@@ -118,6 +146,9 @@ func (s *session) complete(tx *transaction, id string, h *message.Header) *spool
 		ClientAddress: s.client,
 		TLS:           s.tls,
 		SMTPUTF8:      smtpUTF8,
+		User:          user,
+		Sender:        tx.sender,
+		Drop:          settings.DropHeaders,
 		Time:          now,
 	})
 	envelope := &spool.Envelope{

@@ -60,6 +60,73 @@ func TestContentThatIsRefused(t *testing.T) {
 	}
 }
 
+func TestSendersAreMendedAndThenChecked(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(f *fixture) {
+		f.config.Message.QualifyDomain = "example.com"
+		f.config.Message.Rewrite = []config.Rewrite{
+			{Match: "old.example", To: "example.com"},
+			{Match: "boss@example.net", To: "boss@example.org"},
+		}
+	})
+	c := f.login()
+	for _, sender := range []string{"www-data@pod-abc", "www-data@old.example"} {
+		c.do("MAIL FROM:<"+sender+">", "250 ")
+		c.do("RCPT TO:<bob@example.net>", "250 ")
+		c.do("DATA", "354 ")
+		c.do("From: Web <"+sender+">\r\nReply-To: customer@old.example, root\r\n\r\nx\r\n.", "250 ")
+	}
+	for _, m := range f.spool.messages() {
+		if m.envelope.ReversePath != "www-data@example.com" ||
+			!strings.Contains(m.content, "\r\nFrom: Web <www-data@example.com>\r\nReply-To: customer@old.example, root@example.com\r\n") {
+			t.Errorf("sender %s, content %q", m.envelope.ReversePath, m.content)
+		}
+	}
+	// A rule gives nobody the right to its new address.
+	c.do("MAIL FROM:<boss@example.net>", "550 5.7.1 user app.shop may not send as boss@example.org")
+	c.begin()
+	c.do("From: boss@example.net\r\n\r\nx\r\n.", "550 5.7.1 From header: user app.shop may not send as boss@example.org")
+}
+
+func TestMissingFrom(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, setting, sender, from, want, added string }{
+		{"added", config.MissingFromAdd, "app@example.com", "", "250 ", "\r\nFrom: app@example.com\r\n"},
+		{"empty one replaced", config.MissingFromAdd, "app@example.com", "From:\r\n", "250 ", "\r\nFrom: app@example.com\r\n"},
+		{"refused", config.MissingFromRefuse, "app@example.com", "", "554 5.6.0 The message has no From", ""},
+		{"null sender", config.MissingFromAdd, "", "", "554 5.6.0 The message has no From", ""},
+		{"null sender with From", config.MissingFromAdd, "", "From: app@example.com\r\n", "250 ", "From: app@example.com\r\n"},
+	} {
+		f := start(t, func(f *fixture) {
+			f.setSenders("example.com", "<>")
+			f.config.Message.MissingFrom = tc.setting
+		})
+		c := f.login()
+		c.do("MAIL FROM:<"+tc.sender+">", "250 ")
+		c.do("RCPT TO:<bob@example.net>", "250 ")
+		c.do("DATA", "354 ")
+		c.do(tc.from+"Subject: s\r\n\r\nx\r\n.", tc.want)
+		if m := f.spool.messages(); tc.added != "" && !strings.Contains(m[0].content, tc.added) {
+			t.Errorf("%s: content %q", tc.name, m[0].content)
+		}
+	}
+}
+
+func TestHeaderFollowsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(f *fixture) {
+		f.config.Message.ReceivedUser = true
+		f.config.Message.DropHeaders = []string{"X-Mailer"}
+	})
+	c := f.login()
+	c.begin()
+	c.do("X-Mailer: y\r\nAuthentication-Results: relay.test; dkim=pass\r\nSubject: s\r\n\r\nx\r\n.", "250 ")
+	m := f.spool.messages()[0].content
+	if !strings.Contains(m, "\r\n\t(authenticated as app.shop)\r\n") || strings.Contains(m, "X-Mailer") || strings.Contains(m, "dkim=pass") {
+		t.Errorf("content %q", m)
+	}
+}
+
 func TestSizeLimitIsExact(t *testing.T) {
 	t.Parallel()
 	const limit = 1000
