@@ -16,8 +16,8 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
-// waitReach waits until a connection from the app has the outcome "open" or "closed": a
-// policy takes effect a moment after a pod starts.
+// waitReach waits until connections from the app have the outcome "open" or "dropped", each
+// of them: a policy takes effect a moment after a pod starts.
 func (a *app) waitReach(t *testing.T, host, port, want string) {
 	t.Helper()
 	waitFor(t, 30*time.Second, net.JoinHostPort(host, port)+" to be "+want, func(ctx context.Context) (bool, string) {
@@ -36,13 +36,15 @@ func TestOnlyPodsThatAreLetInConnect(t *testing.T) {
 	relay := newRelay(p)
 	s.startRelay(t, p, relay)
 	inside, outsider := s.startApp(t, ""), outside.startApp(t, "")
+	// The outsider's network works; what it cannot reach is closed to it.
+	outsider.waitReach(t, p.host(), "1465", "open")
 	host := resources.Host(relay)
 	for _, port := range []string{"465", "587"} {
 		inside.waitReach(t, host, port, "open")
-		outsider.waitReach(t, host, port, "closed")
+		outsider.waitReach(t, host, port, "dropped")
 	}
 	// The status port is the operator's alone.
-	inside.waitReach(t, s.pod(t, relayPod).Status.PodIP, "8443", "closed")
+	inside.waitReach(t, s.pod(t, relayPod).Status.PodIP, "8443", "dropped")
 }
 
 func TestRelayReachesNothingButNamesAndItsUpstream(t *testing.T) {
@@ -50,15 +52,20 @@ func TestRelayReachesNothingButNamesAndItsUpstream(t *testing.T) {
 	p, s := commonProvider(t), newSite(t, "egress")
 	relay := newRelay(p)
 	s.startRelay(t, p, relay)
-	twin := s.startPod(t, s.twin(relay))
-	twin.waitReach(t, p.host(), "8025", "closed")
+	twin, free := s.startPod(t, s.twin(relay)), newSite(t, "free").startApp(t, "")
+	for _, other := range []struct{ host, port string }{
+		{p.host(), "8025"},
+		{"kubernetes.default.svc", "443"},
+		// The upstream's other port, which this relay is not configured to use.
+		{p.host(), "1587"},
+	} {
+		free.waitReach(t, other.host, other.port, "open")
+		twin.waitReach(t, other.host, other.port, "dropped")
+	}
 	twin.waitReach(t, p.host(), "1465", "open")
-	twin.waitReach(t, "kubernetes.default.svc", "443", "closed")
-	// The upstream's other port is open to no one who is not configured to use it.
-	twin.waitReach(t, p.host(), "1587", "closed")
 
 	s.change(t, relayName, relay, func() { relay.Spec.Upstreams[0].CIDRs = []string{"192.0.2.0/24"} })
-	twin.waitReach(t, p.host(), "1465", "closed")
+	twin.waitReach(t, p.host(), "1465", "dropped")
 }
 
 // twin is a pod under the same policy as the relay's, with tools in it. It is never ready,

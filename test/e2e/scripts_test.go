@@ -98,14 +98,19 @@ for line in lines:
     print(command(line.replace("{user}", wrong)))
 `
 
-// reach tries a TCP connection: host, port. It prints "open" or "closed".
+// reach tries a TCP connection three times: host, port. It prints each outcome that it saw,
+// "open" or "dropped"; anything else, such as a name that is not found, is an error.
 const reach = `
 import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()
-    print("open")
-except OSError:
-    print("closed")
+address = socket.getaddrinfo(sys.argv[1], int(sys.argv[2]), socket.AF_INET, socket.SOCK_STREAM)[0][4]
+outcomes = set()
+for _ in range(3):
+    try:
+        socket.create_connection(address, 2).close()
+        outcomes.add("open")
+    except TimeoutError:
+        outcomes.add("dropped")
+print(*sorted(outcomes))
 `
 
 // watchCertificate holds one session and makes new ones without a pause, until the relay has
