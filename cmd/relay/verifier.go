@@ -44,7 +44,7 @@ func newVerifierCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringArrayVar(&senders, "sender", nil, "address or domain that the user may send as; may be repeated")
+	cmd.Flags().StringArrayVar(&senders, "sender", nil, "address, domain or *.domain that the user may send as; may be repeated")
 	return cmd
 }
 

@@ -15,8 +15,9 @@ type User struct {
 	// Passwords are the verifiers of the user's passwords; any of them is accepted, so that
 	// an old and a new password overlap in a rotation.
 	Passwords []Verifier `yaml:"passwords,omitempty"`
-	// Senders are the addresses ("app@example.com") and domains ("example.com") that the
-	// user may send as. None means none; "*" means any address, "<>" the null reverse-path.
+	// Senders are the addresses ("app@example.com"), domains ("example.com") and sub-domains
+	// ("*.example.com") that the user may send as: those that the user really has. None means
+	// none; "*" means any address, "<>" the null reverse-path.
 	Senders []string `yaml:"senders,omitempty"`
 }
 

@@ -25,14 +25,9 @@ func (u *User) validate(k *checker, prefix string) {
 		}
 	}
 	for i, sender := range u.Senders {
-		if !isSender(sender) {
+		if !IsSender(sender) {
 			k.failf(fmt.Sprintf("%ssenders[%d]", prefix, i),
-				"%q is not a sender: write an address such as app@example.com, a domain such as example.com, \"*\" for any or \"<>\" for the null sender", sender)
+				"%q is not a sender: write an address such as app@example.com, a domain such as example.com, \"*.example.com\" for its sub-domains, \"*\" for any or \"<>\" for the null sender", sender)
 		}
 	}
-}
-
-// isSender reports whether an entry of User.Senders has a meaning.
-func isSender(s string) bool {
-	return s == "*" || s == "<>" || isAddress(s) || isHostname(s)
 }

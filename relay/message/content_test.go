@@ -246,7 +246,7 @@ func FuzzContent(f *testing.F) {
 			return
 		}
 		defer c.Close()
-		before, fromErr := c.Header.From()
+		before, fromErr := c.Header.Addresses("From")
 		c.Header.Complete(submitted)
 		var out bytes.Buffer
 		if _, err := c.WriteTo(&out); err != nil {
@@ -264,7 +264,7 @@ func FuzzContent(f *testing.F) {
 			t.Fatalf("read again: %v", err)
 		}
 		defer again.Close()
-		after, err := again.Header.From()
+		after, err := again.Header.Addresses("From")
 		if strings.Join(before, ",") != strings.Join(after, ",") || (err == nil) != (fromErr == nil) {
 			t.Fatalf("From was %q, %v and is %q, %v", before, fromErr, after, err)
 		}

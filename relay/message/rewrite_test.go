@@ -105,7 +105,7 @@ func FuzzRewriteSenders(f *testing.F) {
 			return
 		}
 		defer c.Close()
-		before, err := c.Header.From()
+		before, err := c.Header.Addresses("From")
 		fields := len(c.Header.fields)
 		c.Header.RewriteSenders(r)
 		for _, field := range c.Header.fields {
@@ -116,7 +116,7 @@ func FuzzRewriteSenders(f *testing.F) {
 		if err != nil || fields != len(c.Header.fields) {
 			return
 		}
-		after, err := c.Header.From()
+		after, err := c.Header.Addresses("From")
 		if err != nil || len(after) != len(before) {
 			t.Fatalf("%q became %q: %v", before, after, err)
 		}
@@ -131,11 +131,11 @@ func FuzzRewriteSenders(f *testing.F) {
 func TestUnqualifiedFromIsReadableOnceRewritten(t *testing.T) {
 	t.Parallel()
 	h := headerOf(t, "From: Cron <root>\r\n")
-	if _, err := h.From(); !errors.Is(err, ErrBadFrom) {
+	if _, err := h.Addresses("From"); !errors.Is(err, ErrBadAddresses) {
 		t.Fatalf("before: %v", err)
 	}
 	h.RewriteSenders(&Rewriter{QualifyDomain: "example.com"})
-	if from, err := h.From(); err != nil || from[0] != "root@example.com" {
+	if from, err := h.Addresses("From"); err != nil || from[0] != "root@example.com" {
 		t.Errorf("after: %q, %v", from, err)
 	}
 }

@@ -1,4 +1,4 @@
-// Package policy holds who may log in and decides as whom each user may send.
+// Package policy decides who may log in, as whom each user may send, to whom and how fast.
 package policy
 
 import (

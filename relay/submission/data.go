@@ -94,19 +94,16 @@ func (s *session) checkHeader(tx *transaction, h *message.Header) *refusal {
 		return refuse(reasonLoop, 554, 5, 4, 6, fmt.Sprintf("The message has %d Received header fields: it is in a loop", n))
 	}
 	if h.Empty("From") {
-		return s.checkNoFrom(tx)
-	}
-	if policy.MaySendAsAny(tx.user) {
-		return nil
-	}
-	from, err := h.From()
-	if err != nil {
-		return refuse(reasonContent, 554, 5, 6, 0, err.Error())
-	}
-	for _, address := range from {
-		if err := policy.CheckSender(tx.user, address); err != nil {
-			return refuse(reasonSender, 550, 5, 7, 1, "From header: "+err.Error())
+		if r := s.checkNoFrom(tx); r != nil {
+			return r
 		}
+	}
+	var denied *policy.DeniedError
+	switch err := policy.CheckHeader(tx.user, h); {
+	case errors.As(err, &denied):
+		return refuse(reasonSender, 550, 5, 7, 1, err.Error())
+	case err != nil:
+		return refuse(reasonContent, 554, 5, 6, 0, err.Error())
 	}
 	return nil
 }

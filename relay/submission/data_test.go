@@ -25,10 +25,11 @@ func TestContentThatIsRefused(t *testing.T) {
 		{"bare CR in the header", "Subject: x\rFrom: y\r\n\r\n", "554 5.6.0 The message has a bare CR", true},
 		{"large header", strings.Repeat("X: "+strings.Repeat("y", 900)+"\r\n", 300), "554 5.6.0 The header is larger", false},
 		{"loop", strings.Repeat("Received: x\r\n", message.MaxReceived+1) + "\r\n", "554 5.4.6 ", false},
-		{"From of somebody else", "From: boss@example.org\r\n\r\n", "550 5.7.1 From header: user app.shop may not send as boss@example.org", false},
-		{"second From", "From: app@example.com\r\nFrom: boss@example.org\r\n\r\n", "550 5.7.1 ", false},
+		{"From of somebody else", "From: boss@example.org\r\n\r\n", "550 5.7.1 user app.shop may not send as boss@example.org in the From header field: allowed is example.com, by ", false},
+		{"second From", "From: app@example.com\r\nFrom: boss@example.org\r\n\r\n", "554 5.6.0 the message has 2 From header fields", false},
 		{"second address", "From: app@example.com, boss@example.org\r\n\r\n", "550 5.7.1 ", false},
 		{"From that is no list", "From: app@example.com boss@example.org\r\n\r\n", "554 5.6.0 ", false},
+		{"Sender of somebody else", "From: app@example.com\r\nSender: boss@example.org\r\n\r\n", "550 5.7.1 ", false},
 		{"too large", "Subject: x\r\n\r\n" + strings.Repeat("x\r\n", 30_000), "552 5.3.4 ", false},
 		{"much too large", "Subject: x\r\n\r\n" + strings.Repeat("x\r\n", 100_000), "552 5.3.4 ", true},
 	} {
@@ -85,7 +86,7 @@ func TestSendersAreMendedAndThenChecked(t *testing.T) {
 	// A rule gives nobody the right to its new address.
 	c.do("MAIL FROM:<boss@example.net>", "550 5.7.1 user app.shop may not send as boss@example.org")
 	c.begin()
-	c.do("From: boss@example.net\r\n\r\nx\r\n.", "550 5.7.1 From header: user app.shop may not send as boss@example.org")
+	c.do("From: boss@example.net\r\n\r\nx\r\n.", "550 5.7.1 user app.shop may not send as boss@example.org in the From header field")
 }
 
 func TestMissingFrom(t *testing.T) {
@@ -148,9 +149,11 @@ func TestAnySenderMayHaveAnyFrom(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(f *fixture) { f.setSenders("*") })
 	c := f.login()
-	for _, from := range []string{"From: anybody@example.org", "From: no list at all", "X: none"} {
+	for from, want := range map[string]string{
+		"From: anybody@example.org": "250 ", "X: none": "250 ", "From: no list at all": "554 5.6.0 ",
+	} {
 		c.begin()
-		c.do(from+"\r\n\r\nx\r\n.", "250 ")
+		c.do(from+"\r\n\r\nx\r\n.", want)
 	}
 }
 

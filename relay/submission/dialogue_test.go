@@ -42,7 +42,7 @@ func TestDialogues(t *testing.T) {
 		{"RSET forgets the recipients", true, []exchange{{mail, "250 "}, {rcpt, "250 "}, {"RSET", "250 "}, {mail, "250 "}, {"DATA", "502 "}}},
 		{"EHLO forgets the transaction", true, []exchange{{mail, "250 "}, {rcpt, "250 "}, {"EHLO again.test", "250 "}, {"DATA", "502 "}, {mail, "250 "}}},
 		{"a sender that is not the user's", true, []exchange{
-			{"MAIL FROM:<app@example.net>", "550 5.7.1 user app.shop may not send as app@example.net: allow example.net in allowedSenders of the RelayUser"},
+			{"MAIL FROM:<app@example.net>", "550 5.7.1 user app.shop may not send as app@example.net: allowed is example.com, by allowedSenders of the RelayUser"},
 			{rcpt, "502 "}}},
 		{"null sender", true, []exchange{{"MAIL FROM:<>", "550 5.7.1 user app.shop may not send as <>"}}},
 		{"sender without domain", true, []exchange{{"MAIL FROM:<app>", "501 "}, {"MAIL FROM:<app@localhost>", "501 5.1.8 "}}},

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestFromFindsEveryAddress(t *testing.T) {
+func TestAddressesFindsEveryAddress(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		header string
@@ -29,14 +29,14 @@ func TestFromFindsEveryAddress(t *testing.T) {
 		{"From: M\xfcller <a@example.com>\r\n", []string{"a@example.com"}},
 		{"From: \"a b\"@example.com\r\n", []string{"a b@example.com"}},
 	} {
-		got, err := headerOf(t, tc.header).From()
+		got, err := headerOf(t, tc.header).Addresses("From")
 		if err != nil || !slices.Equal(got, tc.want) {
 			t.Errorf("%q: %q, %v; want %q", tc.header, got, err, tc.want)
 		}
 	}
 }
 
-func TestFromRefusesWhatIsNoAddressList(t *testing.T) {
+func TestAddressesRefusesWhatIsNoAddressList(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{
 		"From:\r\n", "From: nobody\r\n", "From: a@\r\n", "From: <a@example.com\r\n",
@@ -45,8 +45,8 @@ func TestFromRefusesWhatIsNoAddressList(t *testing.T) {
 		// RFC 5322 allows a comment in front, but nobody writes one without an intention.
 		"From: (a@example.com) evil@evil.example\r\n",
 	} {
-		if got, err := headerOf(t, header).From(); !errors.Is(err, ErrBadFrom) {
-			t.Errorf("%q: %q, %v; want ErrBadFrom", header, got, err)
+		if got, err := headerOf(t, header).Addresses("From"); !errors.Is(err, ErrBadAddresses) {
+			t.Errorf("%q: %q, %v; want ErrBadAddresses", header, got, err)
 		}
 	}
 }
