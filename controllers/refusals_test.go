@@ -45,6 +45,9 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"rule sender", "write an address such as app@example.com", func(r *v1alpha1.MailRelay) {
 			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Senders: []string{"*@example.com, b"}}}}
 		}},
+		{"rule mailbox named star", "write an address such as app@example.com", func(r *v1alpha1.MailRelay) {
+			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Senders: []string{"*@example.com"}}}}
+		}},
 		{"open load balancer", "list the address blocks of your clients", func(r *v1alpha1.MailRelay) { r.Spec.Service.Type = "LoadBalancer" }},
 		{"endless lifetime", "set a lifetime between 1m and 720h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = lasting(1000 * time.Hour) }},
 		{"no pause", "set a pause between 1s and 24h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Retry.Initial = lasting(0) }},
@@ -53,7 +56,7 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		}},
 		{"postmaster", "postmaster@example.com", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Postmaster = "root" }},
 		{"tiny message", "set maxSize between 64Ki and 256Mi", func(r *v1alpha1.MailRelay) { r.Spec.Message.MaxSize = quantity("1Ki") }},
-		{"sender domain", "without '@' and '*'", func(r *v1alpha1.MailRelay) { r.Spec.Message.SenderDomains = []string{"@example.com"} }},
+		{"sender domain", "'*.example.com' for its sub-domains", func(r *v1alpha1.MailRelay) { r.Spec.Message.SenderDomains = []string{"@example.com"} }},
 	} {
 		relay := newRelay(namespace)
 		relay.Name = "refused"
@@ -102,7 +105,7 @@ func TestAPITakesWhatItShould(t *testing.T) {
 	relay.Name = "taken"
 	relay.Spec.Upstreams[0].TLS, relay.Spec.Upstreams[0].PlaintextAcknowledgement = "None", "mail and credentials travel unencrypted"
 	relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{
-		Senders: []string{"*", "app@example.com", "a+b@xn--bcher-kva.example", "Example.COM"}, CIDRs: []string{"192.0.2.0/24", "2001:db8::/32"},
+		Senders: []string{"*", "<>", "app@example.com", "*.example.com", "a+b@xn--bcher-kva.example", "Example.COM"}, CIDRs: []string{"192.0.2.0/24", "2001:db8::/32"},
 	}}}
 	if err := c.Create(t.Context(), relay, client.DryRunAll); err != nil {
 		t.Error(err)

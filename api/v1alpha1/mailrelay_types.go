@@ -201,14 +201,15 @@ type AccessRule struct {
 	// namespaces that the rule is about. Without it: the relay's own namespace.
 	// +optional
 	Namespaces *NamespaceRule `json:"namespaces,omitempty"`
-	// senders are the addresses ("app@example.com"), domains ("example.com") or "*"
-	// that RelayUsers let in by this rule may send as. Without it: message.senderDomains.
+	// senders are what RelayUsers let in by this rule may send as: addresses
+	// ("app@example.com"), domains ("example.com"), all sub-domains of one ("*.example.com"),
+	// any address ("*") and the null sender ("<>"). Without it: message.senderDomains.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
-	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self.matches('^([^@ ]+@)?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, or '*'"
+	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches('^([^@* ]+@|[*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
 	Senders []string `json:"senders,omitempty"`
 	// podSelector narrows which pods of the namespaces may connect. Without it: all of them.
 	// +optional

@@ -67,14 +67,15 @@ type MessagePolicy struct {
 	// +kubebuilder:default=Normalize
 	// +kubebuilder:validation:Enum=Normalize;Refuse
 	BareLF string `json:"bareLF,omitempty"`
-	// senderDomains are the domains that the organisation sends as. Without them and without
-	// access rules that name senders, any sender is accepted, and status warns of it.
+	// senderDomains are the domains that the organisation sends as; "*.example.com" are all
+	// sub-domains of one. Without them and without access rules that name senders, any sender
+	// is accepted, and status warns of it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:items:XValidation:rule="!self.contains('@') && !self.contains('*')",message="write a domain such as example.com, without '@' and '*'"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write a domain such as example.com, or '*.example.com' for its sub-domains"
 	SenderDomains []string `json:"senderDomains,omitempty"`
 }
 

@@ -55,13 +55,15 @@ type RelayUserSpec struct {
 	// +optional
 	Authentication *UserAuthentication `json:"authentication,omitempty"`
 	// allowedSenders narrow what the relay's access rules grant: addresses
-	// ("app@example.com"), domains ("example.com") or "*". Without them: all that is granted.
+	// ("app@example.com"), domains ("example.com"), all sub-domains of one ("*.example.com"),
+	// all that is granted ("*") and the null sender ("<>"), which only those have who list it.
+	// Without them: all that is granted.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
-	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self.matches('^([^@ ]+@)?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, or '*'"
+	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches('^([^@* ]+@|[*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
 	AllowedSenders []string `json:"allowedSenders,omitempty"`
 	// secretName is the Secret that the credentials are written to. Without it: the
 	// RelayUser's name. It cannot change.
@@ -110,7 +112,7 @@ type RelayUserStatus struct {
 	// username is the SASL user name.
 	// +optional
 	Username string `json:"username,omitempty"`
-	// senders are the addresses and domains that the user may really send as.
+	// senders are the addresses, domains and sub-domains that the user may really send as.
 	// +optional
 	// +listType=atomic
 	Senders []string `json:"senders,omitempty"`

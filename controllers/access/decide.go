@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // Decision is what a RelayUser is granted.
@@ -25,9 +26,9 @@ type Decision struct {
 func (d Decision) Granted() bool { return d.Reason == "" }
 
 // Any reports whether the user may send as anybody.
-func (d Decision) Any() bool { return slices.Contains(d.Senders, anySender) }
+func (d Decision) Any() bool { return slices.Contains(d.Senders, config.AnySender) }
 
-const anySender = "*"
+const senderForms = "an address such as app@example.com, a domain such as example.com, \"*.example.com\" for its sub-domains, \"*\" or \"<>\""
 
 // Decide applies the relay's access rules to a user whose namespace has these labels. The
 // user's own allowedSenders only narrow what the rules grant.
@@ -37,9 +38,9 @@ func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[s
 		return notLetIn(relay, user.Namespace)
 	}
 	for _, sender := range granted {
-		if !valid(sender) {
+		if !config.IsSender(sender) {
 			return Decision{Reason: "InvalidSender", Message: fmt.Sprintf(
-				"the access rules of MailRelay %s/%s grant the sender %q, which is neither an address, a domain nor \"*\": correct it there", relay.Namespace, relay.Name, sender)}
+				"the access rules or message.senderDomains of MailRelay %s/%s grant %q, which is no sender: write there %s", relay.Namespace, relay.Name, sender, senderForms)}
 		}
 	}
 	senders, refused := narrow(granted, user.Spec.AllowedSenders)
@@ -72,7 +73,7 @@ func grants(relay *v1alpha1.MailRelay, userNamespace string, namespace map[strin
 
 func defaultSenders(relay *v1alpha1.MailRelay) []string {
 	if len(relay.Spec.Message.SenderDomains) == 0 {
-		return []string{anySender}
+		return []string{config.AnySender}
 	}
 	return lowerDomains(relay.Spec.Message.SenderDomains)
 }
@@ -98,38 +99,49 @@ func notLetIn(relay *v1alpha1.MailRelay, userNamespace string) Decision {
 		relay.Namespace, relay.Name, userNamespace, userNamespace)}
 }
 
-// narrow keeps of what is granted what the user wants; nothing wanted means all.
+// narrow keeps of what is granted what the user wants; nothing wanted means all but the null
+// sender, which only those have who list it.
 func narrow(granted, wanted []string) ([]string, *Decision) {
-	if len(wanted) == 0 || slices.Contains(wanted, anySender) {
-		return granted, nil
+	if len(wanted) == 0 {
+		wanted = []string{config.AnySender}
 	}
 	var senders []string
 	for _, w := range lowerDomains(wanted) {
-		if !valid(w) {
+		if !config.IsSender(w) {
 			return nil, &Decision{Reason: "InvalidSender", Message: fmt.Sprintf(
-				"spec.allowedSenders has %q, which is neither an address, a domain nor \"*\": write one such as app@example.com or example.com", w)}
+				"spec.allowedSenders has %q, which is no sender: write %s", w, senderForms)}
 		}
 		senders = append(senders, overlap(granted, w)...)
 	}
 	if len(senders) == 0 {
 		return nil, &Decision{Reason: "NoSender", Message: fmt.Sprintf(
-			"spec.allowedSenders names only %s, but the relay's access rules grant %s: change spec.allowedSenders, or ask for a rule that grants it",
+			"spec.allowedSenders asks for %s, but the relay's access rules grant only %s: change spec.allowedSenders, or ask for a rule that grants it",
 			strings.Join(wanted, ", "), strings.Join(granted, ", "))}
 	}
 	return senders, nil
 }
 
-// overlap is what a wanted address or domain and the granted senders have in common.
+// overlap is what a wanted sender and the granted ones have in common. Of two that are not
+// apart one covers the other.
 func overlap(granted []string, wanted string) []string {
-	domain := wanted[strings.LastIndexByte(wanted, '@')+1:]
 	var common []string
 	for _, g := range granted {
 		switch {
-		case g == anySender, g == wanted, g == domain:
+		case config.Covers(g, wanted):
 			return []string{wanted}
-		case domain == wanted && strings.HasSuffix(g, "@"+domain):
+		case config.Covers(wanted, g):
 			common = append(common, g)
 		}
 	}
 	return common
+}
+
+// lowerDomains writes domains in lower case, so that each is shown once.
+func lowerDomains(senders []string) []string {
+	lower := make([]string, len(senders))
+	for i, s := range senders {
+		at := strings.LastIndexByte(s, '@') + 1
+		lower[i] = s[:at] + strings.ToLower(s[at:])
+	}
+	return lower
 }
