@@ -48,6 +48,12 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"rule mailbox named star", "write an address such as app@example.com", func(r *v1alpha1.MailRelay) {
 			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Senders: []string{"*@example.com"}}}}
 		}},
+		{"recipient", "write an address such as bob@example.net", func(r *v1alpha1.MailRelay) {
+			r.Spec.Message.Recipients.Deny = []string{"*"}
+		}},
+		{"recipient without a domain", "write an address such as bob@example.net", func(r *v1alpha1.MailRelay) {
+			r.Spec.Message.Recipients.Allow = []string{"bob@"}
+		}},
 		{"open load balancer", "list the address blocks of your clients", func(r *v1alpha1.MailRelay) { r.Spec.Service.Type = "LoadBalancer" }},
 		{"endless lifetime", "set a lifetime between 1m and 720h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = lasting(1000 * time.Hour) }},
 		{"no pause", "set a pause between 1s and 24h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Retry.Initial = lasting(0) }},
@@ -107,6 +113,7 @@ func TestAPITakesWhatItShould(t *testing.T) {
 	relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{
 		Senders: []string{"*", "<>", "app@example.com", "*.example.com", "a+b@xn--bcher-kva.example", "Example.COM"}, CIDRs: []string{"192.0.2.0/24", "2001:db8::/32"},
 	}}}
+	relay.Spec.Message.Recipients.Deny = []string{"o'brien+x@example.net", "größe@example.net", "*.example.net", "example.net"}
 	if err := c.Create(t.Context(), relay, client.DryRunAll); err != nil {
 		t.Error(err)
 	}

@@ -60,6 +60,9 @@ type MessagePolicy struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	MaxRecipients *int32 `json:"maxRecipients,omitempty"`
+	// recipients says to whom users may send. Without it: everybody.
+	// +optional
+	Recipients RecipientLists `json:"recipients,omitempty,omitzero"`
 	// bareLF is what becomes of a message with line ends of LF alone (RFC 5321 §2.3.8):
 	// Normalize makes them CRLF, Refuse refuses the message with 554. Neither ever takes them
 	// for the end of the message. A bare CR is refused in any case.
@@ -75,7 +78,7 @@ type MessagePolicy struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write a domain such as example.com, or '*.example.com' for its sub-domains"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([*][.])?[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$')",message="write a domain such as example.com, or '*.example.com' for its sub-domains"
 	SenderDomains []string `json:"senderDomains,omitempty"`
 }
 

@@ -40,7 +40,11 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 		Message: config.Message{
 			MaxSize:       bytes(relay.Spec.Message.MaxSize),
 			MaxRecipients: int(ptr.Deref(relay.Spec.Message.MaxRecipients, 0)),
-			BareLF:        relay.Spec.Message.BareLF,
+			Recipients: config.Recipients{
+				Allow: relay.Spec.Message.Recipients.Allow,
+				Deny:  relay.Spec.Message.Recipients.Deny,
+			},
+			BareLF: relay.Spec.Message.BareLF,
 		},
 		Logging: config.Logging{
 			Level:      relay.Spec.Logging.Level,

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"path"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,7 +64,8 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 	s.Queue.Lifetime = &metav1.Duration{Duration: time.Hour}
 	s.Queue.Retry = v1alpha1.Retry{Initial: &metav1.Duration{Duration: time.Second}, Max: &metav1.Duration{Duration: time.Minute}}
 	s.Queue.Postmaster = "postmaster@example.com"
-	s.Message = v1alpha1.MessagePolicy{MaxSize: &size, MaxRecipients: &many, BareLF: "Refuse"}
+	s.Message = v1alpha1.MessagePolicy{MaxSize: &size, MaxRecipients: &many, BareLF: "Refuse",
+		Recipients: v1alpha1.RecipientLists{Allow: []string{"example.net"}, Deny: []string{"bob@example.net"}}}
 	s.Logging = v1alpha1.Logging{Level: "Debug", Recipients: "Hash"}
 	s.Upstreams[0].CASecretRef = &v1alpha1.LocalSecretReference{Name: "ca"}
 	s.Upstreams[0].Limits = v1alpha1.UpstreamLimits{Connections: &few, MessagesPerConnection: &many, RecipientsPerMessage: &few}
@@ -73,6 +75,7 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 		"minVersion": c.TLS.MinVersion == "1.3",
 		"queue":      c.Queue.Lifetime == time.Hour && c.Queue.RetryInitial == time.Second && c.Queue.RetryMax == time.Minute && c.Queue.Postmaster == "postmaster@example.com",
 		"message":    c.Message.MaxSize == 10<<20 && c.Message.MaxRecipients == 500 && c.Message.BareLF == "Refuse",
+		"recipients": slices.Equal(c.Message.Recipients.Allow, []string{"example.net"}) && slices.Equal(c.Message.Recipients.Deny, []string{"bob@example.net"}),
 		"logging":    c.Logging.Level == "Debug" && c.Logging.Recipients == "Hash",
 		"ca":         c.Upstreams[0].CAFile == "/etc/mailrelay/upstreams/provider.ca.crt",
 		"limits":     c.Upstreams[0].Limits == config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7},

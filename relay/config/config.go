@@ -143,6 +143,8 @@ type Message struct {
 	MaxSize int64 `yaml:"maxSize,omitempty"`
 	// MaxRecipients of one message. Default 100.
 	MaxRecipients int `yaml:"maxRecipients,omitempty"`
+	// Recipients says to whom users may send. Default everybody.
+	Recipients Recipients `yaml:"recipients,omitempty"`
 	// BareLF is what becomes of a message with an LF that no CR precedes: Normalize
 	// (default) makes it CRLF, Refuse refuses the message.
 	BareLF string `yaml:"bareLF,omitempty"`

@@ -226,6 +226,7 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"no name", "version: 1\nusers:\n  - senders: [a@example.com]", "line 3: users[0].name:"},
 		{"control character", "version: 1\nusers:\n  - name: \"a\\0b\"", "users[0].name:"},
 		{"twice", "version: 1\nusers:\n  - name: a\n  - name: a", `line 4: users[1].name: "a" is the name of two users`},
+		{"mailbox named star", "version: 1\nusers:\n  - name: a\n    senders: [\"*@example.com\"]", "users[0].senders[0]:"},
 		{"sender", "version: 1\nusers:\n  - name: a\n    senders: [\"<a@example.com>\"]", "users[0].senders[0]:"},
 		{"verifier", "version: 1\nusers:\n  - name: a\n    passwords:\n      - iterations: 4096\n        salt: hunter2!", "line 5: users[0].passwords[0]: verifier: salt is not base64"},
 		{"a plain password", "version: 1\nusers:\n  - name: a\n    passwords: [hunter2]", "users[0].passwords[0]: must be a mapping"},

@@ -118,6 +118,7 @@ func (m *Message) validate(k *checker) {
 		k.failf("message.maxSize", "%d bytes is too small for any message: write at least %d", m.MaxSize, kibibyte)
 	}
 	positive(k, "message.", map[string]int{"maxRecipients": m.MaxRecipients})
+	m.Recipients.validate(k, "message.recipients.")
 	k.oneOf("message.bareLF", m.BareLF, BareLFNormalize, BareLFRefuse)
 	m.validateHeader(k)
 }

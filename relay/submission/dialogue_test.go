@@ -62,6 +62,10 @@ func TestDialogues(t *testing.T) {
 			{"RCPT TO:<bob@example.net\r>", "501 5.1.2 "},
 			{"RCPT TO:<b\xc3\xb6b@example.net>", "553 5.6.7 "},
 			{"DATA", "502 "}}},
+		{"recipients that are not allowed", true, []exchange{
+			{mail, "250 "}, {rcpt, "250 "},
+			{"RCPT TO:<eve@denied.example>", "550 5.7.1 this relay does not send to eve@denied.example: message.recipients.deny of the MailRelay has it"},
+			{"DATA", "354 "}}},
 		{"declared size", true, []exchange{
 			{mail + " SIZE=65537", "552 5.3.4 The message is too large: the limit is 65536 octets"}, {mail + " SIZE=65536", "250 "}}},
 		{"what is not offered", true, []exchange{
@@ -69,7 +73,7 @@ func TestDialogues(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			f := start(t)
+			f := start(t, func(f *fixture) { f.config.Message.Recipients.Deny = []string{"denied.example"} })
 			c := f.connect()
 			if tc.loggedIn {
 				c.do(right, "235 ")

@@ -12,6 +12,7 @@ const (
 	reasonLogin       = "not_logged_in"
 	reasonAddress     = "address"
 	reasonSender      = "sender_denied"
+	reasonRecipient   = "recipient_denied"
 	reasonRecipients  = "too_many_recipients"
 	reasonSize        = "too_large"
 	reasonSpace       = "low_space"
