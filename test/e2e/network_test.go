@@ -66,6 +66,8 @@ func TestRelayReachesNothingButNamesAndItsUpstream(t *testing.T) {
 
 	s.change(t, relayName, relay, func() { relay.Spec.Upstreams[0].CIDRs = []string{"192.0.2.0/24"} })
 	twin.waitReach(t, p.host(), "1465", "dropped")
+	s.change(t, relayName, relay, func() { relay.Spec.Upstreams[0].CIDRs = []string{p.podIP(t) + "/32"} })
+	twin.waitReach(t, p.host(), "1465", "open")
 }
 
 // twin is a pod under the same policy as the relay's, with tools in it. It is never ready,

@@ -71,6 +71,19 @@ func newProvider(t *testing.T, s *site) *provider {
 // host is the name in the provider's certificate.
 func (p *provider) host() string { return "mailpit." + p.namespace + ".svc.cluster.local" }
 
+// podIP is where connections to the provider end, which is what policies go by.
+func (p *provider) podIP(t *testing.T) string {
+	t.Helper()
+	var pods corev1.PodList
+	if err := p.List(t.Context(), &pods, client.InNamespace(p.namespace), client.MatchingLabels{"app": "mailpit"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(pods.Items) != 1 {
+		t.Fatalf("the provider has %d pods, want 1", len(pods.Items))
+	}
+	return pods.Items[0].Status.PodIP
+}
+
 // manifests are those of the demo, for this namespace.
 func (p *provider) manifests(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
