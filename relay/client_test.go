@@ -23,6 +23,13 @@ func (r *running) tlsConfig() *tls.Config {
 // dial connects to a port, "submissions" or "submission", up to the EHLO inside TLS.
 func (r *running) dial(t *testing.T, service string) *smtp.Client {
 	t.Helper()
+	c, _ := r.dialRaw(t, service)
+	return c
+}
+
+// dialRaw is dial, and returns the connection below TLS as well.
+func (r *running) dialRaw(t *testing.T, service string) (*smtp.Client, net.Conn) {
+	t.Helper()
 	address := r.Submissions
 	if service == "submission" {
 		address = r.Submission
@@ -32,6 +39,7 @@ func (r *running) dial(t *testing.T, service string) *smtp.Client {
 		t.Fatal(err)
 	}
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	raw := conn
 	if service == "submissions" {
 		conn = tls.Client(conn, r.tlsConfig())
 	}
@@ -48,7 +56,7 @@ func (r *running) dial(t *testing.T, service string) *smtp.Client {
 			t.Fatalf("STARTTLS: %v", err)
 		}
 	}
-	return c
+	return c, raw
 }
 
 func (r *running) login(c *smtp.Client, user, password string) error {
