@@ -31,6 +31,7 @@ type Conn struct {
 	pace     pace
 	// unanswered are the bytes handed over since the last reply.
 	unanswered int
+	lastRead   byte
 	draining   bool
 	reading    bool
 	ended      bool

@@ -11,6 +11,8 @@ const (
 	effectBegin
 	// effectReset: no transaction is open any more.
 	effectReset
+	// effectEnd: the session cannot go on, since what follows would be misread.
+	effectEnd
 )
 
 // correction replaces one reply of go-smtp v0.25.1.
@@ -53,8 +55,10 @@ var corrections = []correction{
 	{500, "5.5.2", "Syntax errors, *", "500 5.5.1 Command not recognized", effectNone},
 	{500, "5.5.2", "Error: bad syntax", "500 5.5.2 Empty command", effectNone},
 	{501, "5.5.2", "Bad command", "500 5.5.1 Command not recognized", effectNone},
-	{501, "5.5.2", "Was expecting MAIL *", "501 5.1.7 Syntax: MAIL FROM:<address>", effectNone},
-	{501, "5.5.2", "Was expecting RCPT *", "501 5.1.3 Syntax: RCPT TO:<address>", effectNone},
+	{501, "5.5.2", "Was expecting MAIL *", "501 5.1.7 Syntax: MAIL FROM:<user@domain>", effectNone},
+	{501, "5.5.2", "Was expecting RCPT *", "501 5.1.3 Syntax: RCPT TO:<user@domain>", effectNone},
+	{501, "5.5.4", "Unable to parse SIZE as an integer", "501 5.5.4 SIZE must be a number below 4294967296", effectNone},
+	{502, "5.5.1", "HELP command not implemented", "214 2.0.0 Send mail by EHLO, AUTH, MAIL, RCPT, DATA and QUIT", effectNone},
 
 	{252, "2.5.0", "Cannot VRFY user, but will accept message", "252 2.5.0 Cannot verify, send the message and see", effectNone},
 
@@ -64,6 +68,12 @@ var corrections = []correction{
 	{500, "5.5.4", "Unknown RCPT TO argument", "555 5.5.4 Unknown parameter of RCPT", effectNone},
 	{504, "5.5.4", "* is not implemented", "555 5.5.4 ", effectNone},
 	{500, "5.5.4", "Malformed AUTH parameter *", "501 5.5.4 Malformed AUTH parameter of MAIL", effectNone},
+
+	// go-smtp would take the chunk behind a BDAT that it cannot read for commands.
+	{501, "5.5.4", "Missing chunk size argument", "501 5.5.4 BDAT is not offered, closing", effectEnd},
+	{501, "5.5.4", "Too many arguments", "501 5.5.4 BDAT is not offered, closing", effectEnd},
+	{501, "5.5.4", "Unknown BDAT argument", "501 5.5.4 BDAT is not offered, closing", effectEnd},
+	{501, "5.5.4", "Malformed size argument", "501 5.5.4 BDAT is not offered, closing", effectEnd},
 
 	// AUTH (RFC 4954 §4, §6).
 	{502, "5.5.4", "Missing parameter", "501 5.5.4 AUTH needs a mechanism", effectNone},

@@ -43,8 +43,12 @@ var rowTests = []struct {
 	{"FROB now", "500 5.5.1 Command not recognized", nil},
 	{"NOOP\tnow", "500 5.5.1 Command not recognized", nil},
 	{"\r", "500 5.5.2 Empty command", nil},
-	{"EHLO x|MAIL a@b.test", "501 5.1.7 Syntax: MAIL FROM:<address>", nil},
-	{"EHLO x|MAIL FROM:<a@b.test>|RCPT c@d.test", "501 5.1.3 Syntax: RCPT TO:<address>", nil},
+	{"EHLO x|MAIL a@b.test", "501 5.1.7 Syntax: MAIL FROM:<user@domain>", nil},
+	{"EHLO x|MAIL FROM:<a@b.test>|RCPT c@d.test", "501 5.1.3 Syntax: RCPT TO:<user@domain>", nil},
+	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<postmaster>", "501 5.1.3 Syntax: RCPT TO:<user@domain>", nil},
+	{"EHLO x|MAIL FROM:<a@b.test> SIZE=9223372036854775808", "501 5.5.4 SIZE must be a number below 4294967296", nil},
+	{"HELP", "214 2.0.0 Send mail by EHLO, AUTH, MAIL, RCPT, DATA and QUIT", nil},
+	{"NOOP ", "500 5.5.1 Command not recognized", nil},
 	{"VRFY somebody", "252 2.5.0 Cannot verify, send the message and see", nil},
 
 	{"EHLO x|MAIL FROM:<a@b.test> FOO=1", "555 5.5.4 Unknown parameter of MAIL", nil},
@@ -53,6 +57,11 @@ var rowTests = []struct {
 	{"EHLO x|MAIL FROM:<a@b.test> REQUIRETLS", "555 5.5.4 REQUIRETLS is not implemented", nil},
 	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<c@d.test> NOTIFY=NEVER", "555 5.5.4 NOTIFY is not implemented", nil},
 	{"EHLO x|MAIL FROM:<a@b.test> AUTH=+", "501 5.5.4 Malformed AUTH parameter of MAIL", nil},
+
+	{"EHLO x|BDAT", "501 5.5.4 BDAT is not offered, closing", nil},
+	{"EHLO x|BDAT 1 LAST x", "501 5.5.4 BDAT is not offered, closing", nil},
+	{"EHLO x|BDAT 1 FIRST", "501 5.5.4 BDAT is not offered, closing", nil},
+	{"EHLO x|BDAT 4294967296", "501 5.5.4 BDAT is not offered, closing", nil},
 
 	{"EHLO x|AUTH", "501 5.5.4 AUTH needs a mechanism", nil},
 	{"EHLO x|AUTH PLAIN ?", "501 5.5.2 Invalid base64", nil},

@@ -11,7 +11,7 @@ type dialogue struct {
 	body bool
 	// challenge: a SASL exchange waits for the client (334).
 	challenge bool
-	// over: 221 or 421 was said, nothing more is heard.
+	// over: the last word was said, nothing more is heard.
 	over bool
 	// commands counts replies since the last body.
 	commands int
@@ -31,7 +31,7 @@ func (d *dialogue) replied(code int, meant effect) {
 		d.body = true
 		d.commands = 0
 	}
-	if code == 221 || code == 421 {
+	if code == 221 || code == 421 || meant == effectEnd {
 		d.over = true
 	}
 }

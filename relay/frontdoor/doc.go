@@ -20,6 +20,6 @@
 //     replaced where the standards want others.
 //
 // A client in the wrong mode (TLS on 587, plaintext on 465, HTTP, a PROXY header) is
-// recognised by its first bytes, told so within a second, and named in one log line that
-// says what to change.
+// recognised by its first bytes, sent away within a second, and named in one log line that
+// says what to change. Port 465 says not one byte before TLS.
 package frontdoor

@@ -14,6 +14,8 @@ const (
 	replyTooLong  = "421 4.4.2 %h closing: the session has lasted too long"
 	replyDraining = "421 4.3.2 %h is shutting down, try again"
 	replyLine     = "500 5.5.2 Line too long, closing"
+	replySASLLine = "500 5.5.6 Authentication line too long, closing"
+	replyBareLF   = "500 5.5.2 Lines must end with CR LF, closing"
 	replyCommands = "421 4.7.0 %h too many commands without a message"
 )
 
@@ -30,7 +32,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.take(p)
-	return c.endRead(n, err, from)
+	return c.endRead(p[:n], err, from)
 }
 
 // take gets bytes from what was kept back or from the client, and keeps back what is
@@ -74,13 +76,14 @@ func (c *Conn) beginRead() (time.Time, error) {
 }
 
 // endRead accounts for what was read and decides what a failure means.
-func (c *Conn) endRead(n int, err error, from time.Time) (int, error) {
+func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reading = false
 	now := time.Now()
-	c.pace.got(n, from, now)
-	c.unanswered += n
+	c.pace.got(len(p), from, now)
+	c.unanswered += len(p)
+	bareLF := c.bareLF(p)
 	switch {
 	case c.readErr != nil:
 		return 0, c.readErr
@@ -88,13 +91,32 @@ func (c *Conn) endRead(n int, err error, from time.Time) (int, error) {
 		c.end(c.lateReply(now))
 	case err != nil:
 		c.readErr = c.lost()
-	case !c.dialogue.body && c.unanswered > c.options.Limits.Line:
+	case c.dialogue.body:
+	case bareLF:
+		c.end(replyBareLF)
+	case c.unanswered > c.options.Limits.Line && c.dialogue.challenge:
+		c.end(replySASLLine)
+	case c.unanswered > c.options.Limits.Line:
 		c.end(replyLine)
 	}
 	if c.readErr != nil {
 		return 0, c.readErr
 	}
-	return n, nil
+	return len(p), nil
+}
+
+// bareLF tells whether p, which continues what was read before, ends a line with LF alone.
+// The server would take that for the end of a command, against RFC 5321 §2.3.8. Outside of a
+// body p has one LF at most, its last byte.
+func (c *Conn) bareLF(p []byte) bool {
+	last := c.lastRead
+	if len(p) > 0 {
+		c.lastRead = p[len(p)-1]
+	}
+	if len(p) > 1 {
+		last = p[len(p)-2]
+	}
+	return len(p) > 0 && c.lastRead == '\n' && last != '\r'
 }
 
 // lateReply says which deadline has passed.

@@ -11,7 +11,7 @@ func TestSegmentsEndWhereTheServerMayStop(t *testing.T) {
 	}{
 		{"one command", "NOOP\r\n", false, "NOOP\r\n"},
 		{"pipelined commands", "QUIT\r\nNOOP\r\n", false, "QUIT\r\n"},
-		{"bare LF ends a command too", "QUIT\nNOOP\r\n", false, "QUIT\n"},
+		{"a bare LF ends a segment too", "QUIT\nNOOP\r\n", false, "QUIT\n"},
 		{"part of a command", "NOO", false, "NOO"},
 		{"body", "a\r\nb\r\n", true, "a\r\nb\r\n"},
 		{"end of data", "a\r\n.\r\nQUIT\r\n", true, "a\r\n.\r\n"},

@@ -164,6 +164,7 @@ func TestLimitsOfASession(t *testing.T) {
 		want   string
 	}{
 		{"a command line too long", nil, false, "NOOP " + strings.Repeat("x", 20000), "500 5.5.2 Line too long"},
+		{"a SASL line too long", nil, false, "EHLO x\r\nAUTH PLAIN\r\n" + strings.Repeat("A", 20000), "500 5.5.6 Authentication line too long"},
 		{"a chunk nobody asked for", nil, false, "BDAT 1000000\r\n" + strings.Repeat("x", 30000), "500 5.5.2 Line too long"},
 		{"no command in time", func(o *Options) { o.Timeouts.Command = 50 * time.Millisecond }, false, "NOO", "421 4.4.2 relay.test closing: no command"},
 		{"no body in time", func(o *Options) { o.Timeouts.Body = 50 * time.Millisecond }, true, "x", "421 4.4.2 relay.test closing: the message"},
@@ -178,8 +179,12 @@ func TestLimitsOfASession(t *testing.T) {
 				c.beginData()
 			}
 			c.send(tt.send)
-			if strings.HasPrefix(tt.send, "BDAT") {
+			switch {
+			case strings.HasPrefix(tt.send, "BDAT"):
 				c.expect("503 5.5.1")
+			case strings.HasPrefix(tt.send, "EHLO"):
+				c.expect("250 ")
+				c.expect("334 ")
 			}
 			c.expect(tt.want)
 			c.expectEnd()
@@ -210,6 +215,7 @@ func TestCommandsWithoutAMessageAreBounded(t *testing.T) {
 	c.expectEnd()
 }
 
+// Each byte comes well in time; only their rate is too low.
 func TestSlowBodyIsCut(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(o *Options) {
@@ -218,17 +224,86 @@ func TestSlowBodyIsCut(t *testing.T) {
 	})
 	c := h.dialTLS(t)
 	c.beginData()
-	trickle := time.NewTicker(5 * time.Millisecond)
-	defer trickle.Stop()
-	for range 400 {
-		if _, err := io.WriteString(c.Conn, "x"); err != nil {
-			break
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			select {
+			case <-tick.C:
+				_, _ = io.WriteString(c.Conn, "x")
+			case <-stop:
+				tick.Stop()
+				return
+			}
 		}
-		<-trickle.C
+	}()
+	c.expect("421 4.4.2 relay.test closing: the message came too slowly")
+	if n := len(h.backend.messages); n > 0 {
+		t.Errorf("took %d messages", n)
 	}
-	rest, _ := io.ReadAll(c.r)
-	if strings.Contains(string(rest), "250") || len(h.backend.messages) > 0 {
-		t.Errorf("a slow message was taken: %q", rest)
+}
+
+// What a client pipelines behind a message must not hold the reply back: a client that
+// waits for it would hang, and one that times out sends again.
+func TestTheEndOfDataIsAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	for _, behind := range []string{"", "N", "NOOP\r", "MAIL FROM:<a@b.test>\r\nRCPT"} {
+		c := h.dialTLS(t)
+		c.beginData()
+		began := time.Now()
+		c.send("x\r\n.\r\n" + behind)
+		c.expect("250 2.0.0")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("behind %q: answered after %v", behind, took)
+		}
+	}
+}
+
+func TestCommandsMustEndWithCRLF(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	tests := []struct {
+		name, replies string
+		parts         []string
+	}{
+		{"first command", "", []string{"NOOP\n"}},
+		{"byte by byte", "", []string{"N", "O", "O", "P", "\n"}},
+		{"a line of LF", "", []string{"\n"}},
+		{"behind a good one", "250", []string{"NOOP\r\n\nNOOP\r\n"}},
+		{"behind one that was split", "250", []string{"NOOP\r", "\n", "\n"}},
+		{"in a login", "250 334", []string{"EHLO x\r\nAUTH PLAIN\r\nAGEAYg==\n"}},
+		{"after a message", "250 250 250 354 250", []string{"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\n\r\n.\r\nQUIT\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := h.dialTLS(t)
+			for _, part := range tt.parts {
+				c.send(part)
+			}
+			for _, code := range strings.Fields(tt.replies) {
+				c.expect(code)
+			}
+			c.expect("500 5.5.2 Lines must end with CR LF")
+			c.expectEnd()
+		})
+	}
+}
+
+// go-smtp runs the chunk of a BDAT that it cannot read as commands.
+func TestAChunkIsNeverRunAsCommands(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"BDAT 4294967296 LAST", "BDAT 5 LAST again", "BDAT -1", "BDAT 5 FIRST"} {
+		h := newHouse(t, nil)
+		c := h.dialTLS(t)
+		c.say("EHLO x", "250 ")
+		c.send(command + "\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\n")
+		c.expect("501 5.5.4 BDAT is not offered")
+		c.expectEnd()
+		if n := len(h.backend.messages); n > 0 {
+			t.Errorf("%s: took %d messages", command, n)
+		}
 	}
 }
 

@@ -33,12 +33,9 @@ var advice = map[Service]map[mode]string{
 	},
 }
 
-// wrongModeReplies are the last words to a client in the wrong mode. TLS is answered
-// with nothing: what is not a TLS record tells a TLS client no more than a close.
-var wrongModeReplies = map[Service]string{
-	Submissions: "554 5.7.0 TLS needed from the first byte: use SSL/TLS (implicit) on this port, or port 587 with STARTTLS",
-	Submission:  "554 5.5.1 This is SMTP: use it with STARTTLS on this port",
-}
+// wrongModeReply is the last word to a client of port 587 in the wrong mode. A TLS client is
+// told nothing: what is not a TLS record tells it no more than a close.
+const wrongModeReply = "554 5.5.1 This is SMTP: use it with STARTTLS on this port"
 
 // enough is the number of first bytes that tell every mode apart.
 const enough = 8

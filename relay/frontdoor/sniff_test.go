@@ -45,12 +45,12 @@ func TestWrongModeIsNamedWithinASecond(t *testing.T) {
 		send    []string
 		want    string
 	}{
-		{Submissions, modeSilent, nil, "554 5.7.0"},
-		{Submissions, modeSMTP, []string{"EHLO x\r\n"}, "554 5.7.0"},
-		{Submissions, modeSMTP, []string{"E", "HLO x\r\n"}, "554 5.7.0"},
-		{Submissions, modeHTTP, []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n"}, "554 5.7.0"},
-		{Submissions, modeProxy, []string{"PROXY TCP4 192.0.2.1 192.0.2.2 1 465\r\n"}, "554 5.7.0"},
-		{Submissions, modeUnknown, []string{"\x00\x01"}, "554 5.7.0"},
+		{Submissions, modeSilent, nil, ""},
+		{Submissions, modeSMTP, []string{"EHLO x\r\n"}, ""},
+		{Submissions, modeSMTP, []string{"E", "HLO x\r\n"}, ""},
+		{Submissions, modeHTTP, []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n"}, ""},
+		{Submissions, modeProxy, []string{"PROXY TCP4 192.0.2.1 192.0.2.2 1 465\r\n"}, ""},
+		{Submissions, modeUnknown, []string{"\x00\x01"}, ""},
 		{Submission, modeTLS, []string{"\x16\x03\x01\x02\x00"}, ""},
 		{Submission, modeHTTP, []string{"POST / HTTP/1.1\r\nHost: x\r\n\r\n"}, "554 5.5.1"},
 		{Submission, modeHTTP, []string{"GE", "T / HTTP/1.1\r\n"}, "554 5.5.1"},

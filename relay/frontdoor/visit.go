@@ -168,15 +168,16 @@ func (v *visit) healthCheck() {
 	v.raw.Close()
 }
 
-// wrongMode tells the client and the operator what to change.
+// wrongMode tells the operator what to change in the client, and the client where it has
+// been greeted in plaintext. Port 465 says not one byte before TLS.
 func (v *visit) wrongMode(m mode) {
 	v.metrics.wrongMode.WithLabelValues(string(v.service), string(m)).Inc()
 	v.log.Warn(advice[v.service][m], "kind", string(m))
-	if m == modeTLS {
+	if v.service == Submissions || m == modeTLS {
 		v.bid("")
 		return
 	}
-	v.bid(wrongModeReplies[v.service] + "\r\n")
+	v.bid(wrongModeReply + "\r\n")
 }
 
 // bid says a last word in plaintext and closes.
