@@ -28,6 +28,10 @@ type stale struct {
 // linking are built by one call of the go command, which compiles the packages
 // they have in common once and keeps every processor busy.
 func (b Builder) Binaries(ctx context.Context, units []Unit) error {
+	return b.exclusive(ctx, func() error { return b.binaries(ctx, units) })
+}
+
+func (b Builder) binaries(ctx context.Context, units []Unit) error {
 	flags, err := b.flags(ctx)
 	if err != nil {
 		return err

@@ -3,9 +3,11 @@ package build
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mailrelay-dev/mailrelay-operator/hack/cluster/layout"
@@ -156,6 +158,51 @@ func TestCachedBinariesAreNotBuiltAgain(t *testing.T) {
 	}
 	if _, err := builder.Fingerprint(Assets); err == nil {
 		t.Error("binaries that were never built have a fingerprint")
+	}
+}
+
+func TestBuildsAtTheSameTimeDoNotDisturbEachOther(t *testing.T) {
+	t.Parallel()
+	module, err := FindModule(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	var building, waiting atomic.Int32
+	results := make(chan error)
+	const builds = 3
+	for range builds {
+		builder := Builder{Module: module, Layout: layout.Layout{Cache: cache}, Say: func(format string, _ ...any) {
+			if strings.Contains(format, "building") {
+				building.Add(1)
+			} else {
+				waiting.Add(1)
+			}
+		}}
+		go func() {
+			results <- builder.Binaries(context.Background(), []Unit{{Binary: "pause", Package: "./pause"}})
+		}()
+	}
+	for range builds {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if building.Load() != 1 || waiting.Load() == 0 {
+		t.Errorf("%d built and %d said that they wait, want one and the others", building.Load(), waiting.Load())
+	}
+}
+
+func TestBuildThatWaitsCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	builder := Builder{Layout: layout.Layout{Cache: t.TempDir()}, Say: func(string, ...any) {}}
+	err := builder.exclusive(context.Background(), func() error {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		return builder.exclusive(ctx, func() error { return nil })
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v, want that of the context", err)
 	}
 }
 

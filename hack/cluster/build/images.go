@@ -39,12 +39,14 @@ func (b Builder) Images(ctx context.Context) error {
 	if err := os.MkdirAll(b.Layout.Images(), 0o755); err != nil {
 		return fmt.Errorf("make the cache: %w", err)
 	}
-	for _, image := range Images {
-		if err := b.image(ctx, image); err != nil {
-			return err
+	return b.exclusive(ctx, func() error {
+		for _, image := range Images {
+			if err := b.image(ctx, image); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (b Builder) image(ctx context.Context, image Image) error {
