@@ -114,10 +114,17 @@ type UpstreamLimits struct {
 	RecipientsPerMessage int `yaml:"recipientsPerMessage,omitempty"`
 }
 
-// Users says where the user files are.
+// Users says where the user files are and how users log in.
 type Users struct {
 	// Files are user files (see UserFile). One that is missing holds no users.
 	Files []string `yaml:"files,omitempty"`
+	// ScramPlus offers SCRAM-SHA-256-PLUS as well, which binds a login to its TLS 1.3
+	// connection (RFC 9266). Off by default: some clients choose it and then fail.
+	ScramPlus bool `yaml:"scramPlus,omitempty"`
+	// DecoyKey makes the salts that SCRAM shows for unknown users. Relays with the same
+	// users need the same, or a client that asks several tells which users exist. A key of
+	// the process when empty.
+	DecoyKey string `yaml:"decoyKey,omitempty"`
 }
 
 // Queue is where accepted messages are kept and how long delivery is tried.

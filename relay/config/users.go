@@ -12,8 +12,9 @@ type UserFile struct {
 type User struct {
 	// Name is the SASL user name.
 	Name string `yaml:"name"`
-	// Passwords are the verifiers of the user's passwords; any of them is accepted, so that
-	// an old and a new password overlap in a rotation.
+	// Passwords are the verifiers of the user's passwords, the newest first; any of them is
+	// accepted, so that an old and a new password overlap in a rotation. SCRAM accepts those
+	// that have the salt and iterations of the first (see Verifier.Successor).
 	Passwords []Verifier `yaml:"passwords,omitempty"`
 	// Senders are the addresses ("app@example.com"), domains ("example.com") and sub-domains
 	// ("*.example.com") that the user may send as: those that the user really has. None means

@@ -17,7 +17,8 @@ const (
 	VerifierIterations = 4096
 	// maxVerifierIterations bounds what one login can cost: about a fifth of a second.
 	maxVerifierIterations = 1_000_000
-	verifierSaltSize      = 16
+	// VerifierSaltSize is the size in bytes of the salts of NewVerifier.
+	VerifierSaltSize = 16
 	// verifierSubject fills the user name that the scram package wants; keys do not depend on it.
 	verifierSubject = "verifier"
 )
@@ -25,19 +26,34 @@ const (
 // NewVerifier derives a SCRAM-SHA-256 verifier with a fresh salt from a password. The
 // password may be any text that SASLprep (RFC 4013) allows, and not empty.
 func NewVerifier(password string) (Verifier, error) {
+	salt := make([]byte, VerifierSaltSize)
+	// crypto/rand.Read never fails since Go 1.24: it ends the process instead.
+	_, _ = rand.Read(salt)
+	return newVerifier(password, salt, VerifierIterations)
+}
+
+// Successor derives a verifier of the next password of the same user. It has the salt and
+// the iterations of v, so that SCRAM accepts both passwords while they overlap: it can tell
+// a client only one salt.
+func (v Verifier) Successor(password string) (Verifier, error) {
+	c, err := v.Credentials()
+	if err != nil {
+		return Verifier{}, err
+	}
+	return newVerifier(password, []byte(c.Salt), c.Iters)
+}
+
+func newVerifier(password string, salt []byte, iterations int) (Verifier, error) {
 	if password == "" {
 		return Verifier{}, errors.New("a password must not be empty")
 	}
-	salt := make([]byte, verifierSaltSize)
-	// crypto/rand.Read never fails since Go 1.24: it ends the process instead.
-	_, _ = rand.Read(salt)
-	credentials, err := deriveCredentials(password, salt, VerifierIterations)
+	credentials, err := deriveCredentials(password, salt, iterations)
 	if err != nil {
 		return Verifier{}, err
 	}
 	encode := base64.StdEncoding.EncodeToString
 	return Verifier{
-		Iterations: VerifierIterations,
+		Iterations: iterations,
 		Salt:       encode(salt),
 		StoredKey:  encode(credentials.StoredKey),
 		ServerKey:  encode(credentials.ServerKey),
@@ -46,7 +62,7 @@ func NewVerifier(password string) (Verifier, error) {
 
 // Validate says what is wrong with a verifier, nil when nothing is.
 func (v Verifier) Validate() error {
-	_, err := v.decode()
+	_, err := v.Credentials()
 	return err
 }
 
@@ -54,7 +70,7 @@ func (v Verifier) Validate() error {
 // depends on the iteration count only. An error means that the verifier itself cannot be
 // used, which is no verdict on the password.
 func (v Verifier) Check(password string) (bool, error) {
-	want, err := v.decode()
+	want, err := v.Credentials()
 	if err != nil {
 		return false, err
 	}
@@ -68,8 +84,9 @@ func (v Verifier) Check(password string) (bool, error) {
 	return subtle.ConstantTimeCompare(got.StoredKey, want.StoredKey) == 1, nil
 }
 
-// decode turns the base64 strings of a verifier into bytes and checks their sizes.
-func (v Verifier) decode() (scram.StoredCredentials, error) {
+// Credentials are the verifier as a SCRAM server needs it. The error says what is wrong
+// with the verifier.
+func (v Verifier) Credentials() (scram.StoredCredentials, error) {
 	if v.Iterations < VerifierIterations || v.Iterations > maxVerifierIterations {
 		return scram.StoredCredentials{}, fmt.Errorf("verifier: iterations is %d, must be between %d and %d",
 			v.Iterations, VerifierIterations, maxVerifierIterations)

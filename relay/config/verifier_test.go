@@ -126,3 +126,30 @@ func BenchmarkVerifierCheck(b *testing.B) {
 		}
 	}
 }
+
+func TestVerifierSuccessorHasTheSameSalt(t *testing.T) {
+	t.Parallel()
+	old, err := NewVerifier("old password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := old.Successor("new password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.Salt != old.Salt || next.Iterations != old.Iterations || next.StoredKey == old.StoredKey || next.ServerKey == old.ServerKey {
+		t.Errorf("successor of %+v is %+v", old, next)
+	}
+	if ok, err := next.Check("new password"); !ok || err != nil {
+		t.Errorf("the new password: %v, %v", ok, err)
+	}
+	if ok, err := next.Check("old password"); ok || err != nil {
+		t.Errorf("the old password: %v, %v", ok, err)
+	}
+	if _, err := old.Successor(""); err == nil {
+		t.Error("an empty password has a verifier")
+	}
+	if _, err := (Verifier{}).Successor("new password"); err == nil {
+		t.Error("a verifier that cannot be used has a successor")
+	}
+}
