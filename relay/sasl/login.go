@@ -2,8 +2,6 @@ package sasl
 
 import "fmt"
 
-const loginName = "LOGIN"
-
 // loginStep is what the client sends next.
 type loginStep int
 
@@ -16,9 +14,8 @@ const (
 // login is the LOGIN mechanism. It has no RFC; clients look for these two challenges
 // (draft-murchison-sasl-login) and some send the user as initial response.
 type login struct {
-	passwords PasswordChecker
-	step      loginStep
-	user      string
+	attempt
+	step loginStep
 }
 
 // Next implements Exchange.
@@ -36,13 +33,10 @@ func (l *login) Next(response []byte) ([]byte, bool, error) {
 		return []byte("Password:"), false, nil
 	case loginPassword:
 		l.step = loginOver
-		if err := l.passwords.CheckPassword(l.user, string(response)); err != nil {
+		if err := l.checkPassword(l.user, string(response)); err != nil {
 			return nil, false, err
 		}
 		return nil, true, nil
 	}
 	return nil, false, ErrMalformed
 }
-
-// User implements Exchange.
-func (l *login) User() string { return l.user }

@@ -11,50 +11,43 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// checksPerFailure is how many verifiers every failed login is checked against, so that its
-// time does not tell whether there is such a user, nor whether one is between an old and a
-// new password.
-const checksPerFailure = 2
+const (
+	// checksPerFailure is how many verifiers every failed login is checked against, so that
+	// its time does not tell whether there is such a user, nor whether one is between an old
+	// and a new password.
+	checksPerFailure = 2
 
-// Directory finds users.
-type Directory interface {
-	// Lookup returns the user of that name. The pointer stays the same for as long as the
-	// user does not change.
-	Lookup(name string) (*config.User, bool)
-}
+	knownLogins   = 4096
+	loginLifetime = 10 * time.Minute
+)
 
-// Passwords checks passwords against the verifiers of a Directory. A check takes most of a
-// millisecond by design, so logins that worked are remembered for a while; of the password
-// only a keyed hash is. It may be used by many at once.
-type Passwords struct {
-	users  Directory
+// pairHash stands for a user name and something that goes with it.
+type pairHash [sha256.Size]byte
+
+// passwords checks passwords. A check takes most of a millisecond by design, so logins that
+// worked are remembered for a while; of the password only a keyed hash is.
+type passwords struct {
 	nobody config.Verifier
 	key    [sha256.Size]byte
-	cache  *cache
+	// known are logins that worked, worth nothing once their user has changed.
+	known *memory[pairHash, *config.User]
 }
 
-// NewPasswords checks passwords of the directory's users. The clock may be nil for the real one.
-func NewPasswords(users Directory, now func() time.Time) (*Passwords, error) {
+func newPasswords(now func() time.Time) (*passwords, error) {
 	nobody, err := config.NewVerifier(rand.Text())
 	if err != nil {
 		return nil, fmt.Errorf("make the verifier of unknown users: %w", err)
 	}
-	if now == nil {
-		now = time.Now
-	}
-	p := &Passwords{users: users, nobody: nobody, cache: newCache(cacheSize, cacheLifetime, now)}
+	p := &passwords{nobody: nobody, known: newMemory[pairHash, *config.User](knownLogins, loginLifetime, now)}
 	_, _ = rand.Read(p.key[:])
 	return p, nil
 }
 
-// CheckPassword implements PasswordChecker.
-func (p *Passwords) CheckPassword(name, password string) error {
-	user, known := p.users.Lookup(name)
-	if !known {
-		user = &config.User{}
-	}
-	login := p.hash(name, password)
-	if p.cache.has(login, user) {
+// check returns nil when the password is the user's and ErrCredentials when it is not. The
+// name is the one that the client claimed.
+func (p *passwords) check(user *config.User, name, password string) error {
+	login := hashPair(p.key[:], name, password)
+	if p.known.get(login) == user {
 		return nil
 	}
 	ok, err := p.verify(user, password)
@@ -64,13 +57,13 @@ func (p *Passwords) CheckPassword(name, password string) error {
 	case !ok:
 		return ErrCredentials
 	}
-	p.cache.add(login, user)
+	p.known.update(login, func(*config.User) *config.User { return user })
 	return nil
 }
 
 // verify checks the password against each of the user's verifiers, and against the one of
 // nobody until the work of a failure is done.
-func (p *Passwords) verify(user *config.User, password string) (bool, error) {
+func (p *passwords) verify(user *config.User, password string) (bool, error) {
 	var failed error
 	for _, v := range user.Passwords {
 		ok, err := v.Check(password)
@@ -89,15 +82,15 @@ func (p *Passwords) verify(user *config.User, password string) (bool, error) {
 	return false, failed
 }
 
-// hash identifies a pair of name and password without holding either.
-func (p *Passwords) hash(name, password string) loginHash {
-	mac := hmac.New(sha256.New, p.key[:])
+// hashPair identifies a pair without holding either part.
+func hashPair(key []byte, name, with string) pairHash {
+	mac := hmac.New(sha256.New, key)
 	var size [8]byte
 	binary.BigEndian.PutUint64(size[:], uint64(len(name)))
 	mac.Write(size[:])
 	mac.Write([]byte(name))
-	mac.Write([]byte(password))
-	var sum loginHash
+	mac.Write([]byte(with))
+	var sum pairHash
 	mac.Sum(sum[:0])
 	return sum
 }

@@ -5,17 +5,13 @@ import (
 	"fmt"
 )
 
-const (
-	plainName = "PLAIN"
-	// maxField bounds authzid, authcid and passwd (RFC 4616 §2 allows as much).
-	maxField = 255 * 4
-)
+// maxField bounds authzid, authcid and passwd (RFC 4616 §2 allows as much).
+const maxField = 255 * 4
 
 // plain is the PLAIN mechanism (RFC 4616).
 type plain struct {
-	passwords PasswordChecker
-	user      string
-	over      bool
+	attempt
+	over bool
 }
 
 // Next implements Exchange.
@@ -36,16 +32,12 @@ func (p *plain) Next(response []byte) ([]byte, bool, error) {
 		return nil, false, fmt.Errorf("%w: PLAIN has a part longer than %d octets", ErrMalformed, maxField)
 	}
 	p.user = user
-	if err := p.passwords.CheckPassword(user, password); err != nil {
+	if err := p.checkPassword(user, password); err != nil {
 		return nil, false, err
 	}
-	// Many clients repeat the user as authorization identity. To act as somebody else is
-	// nobody's right; that answer comes after the check, to tell nothing without a password.
-	if identity != "" && identity != user {
-		return nil, false, fmt.Errorf("%w: the authorization identity is another user", ErrCredentials)
+	// After the password, to tell nothing without one.
+	if err := p.actAs(identity); err != nil {
+		return nil, false, err
 	}
 	return nil, true, nil
 }
-
-// User implements Exchange.
-func (p *plain) User() string { return p.user }

@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"crypto/tls"
 	"errors"
 	"strings"
 
@@ -9,8 +10,21 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
 )
 
+// bindingSize is the size of a tls-exporter channel binding (RFC 9266 §4.2).
+const bindingSize = 32
+
 // AuthMechanisms implements smtp.AuthSession.
-func (s *session) AuthMechanisms() []string { return s.mechanisms.Names() }
+func (s *session) AuthMechanisms() []string { return s.mechanisms.Names(s.saslClient()) }
+
+// saslClient is what the TLS handshake tells of the client.
+func (s *session) saslClient() sasl.Client {
+	var c sasl.Client
+	if s.config().Users.ScramPlus && s.peer.Version == tls.VersionTLS13 {
+		// Below TLS 1.3 the value needs an extension that not every client has (RFC 9266 §2).
+		c.Binding, _ = s.peer.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, bindingSize)
+	}
+	return c
+}
 
 // Auth implements smtp.AuthSession (RFC 4954 §4). go-smtp refuses a second login itself.
 func (s *session) Auth(mechanism string) (gosasl.Server, error) {
@@ -33,10 +47,10 @@ func (s *session) startAuth(mechanism string) (sasl.Exchange, *refusal) {
 	if s.logins > maxLogins {
 		return nil, tooManyLogins()
 	}
-	exchange, err := s.mechanisms.Start(mechanism)
+	exchange, err := s.mechanisms.Start(mechanism, s.saslClient())
 	if err != nil {
 		return nil, refuse(reasonLogin, 504, 5, 5, 4,
-			"Mechanism not offered: use one of "+strings.Join(s.mechanisms.Names(), ", "))
+			"Mechanism not offered: use one of "+strings.Join(s.AuthMechanisms(), ", "))
 	}
 	return exchange, nil
 }

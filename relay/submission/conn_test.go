@@ -99,7 +99,7 @@ func TestEHLOReply(t *testing.T) {
 			break
 		}
 	}
-	for _, want := range []string{"SIZE 65536", "LIMITS RCPTMAX=10", "AUTH PLAIN LOGIN", "PIPELINING", "8BITMIME", "SMTPUTF8"} {
+	for _, want := range []string{"SIZE 65536", "LIMITS RCPTMAX=10", "AUTH PLAIN LOGIN SCRAM-SHA-256", "PIPELINING", "8BITMIME", "SMTPUTF8"} {
 		if !offered[want] {
 			t.Errorf("%q is not offered: %v", want, offered)
 		}

@@ -14,9 +14,12 @@ import (
 
 // behindFrontDoor runs a server behind a real front door and returns the addresses of its
 // ports, 465 first.
-func behindFrontDoor(t *testing.T) (f *fixture, submissions, submission string) {
+func behindFrontDoor(t *testing.T, change ...func(*fixture)) (f *fixture, submissions, submission string) {
 	t.Helper()
 	f = newFixture(t)
+	for _, c := range change {
+		c(f)
+	}
 	implicit, explicit := listen(t), listen(t)
 	door, err := frontdoor.New(frontdoor.Options{
 		Hostname:       f.config.Hostname,
@@ -106,7 +109,7 @@ func TestEHLOBehindTheFrontDoor(t *testing.T) {
 	}
 	got := strings.Join(lines, "|")
 	if !strings.HasPrefix(got, "relay.test") || strings.Contains(got, "CHUNKING") ||
-		!strings.Contains(got, "|AUTH PLAIN LOGIN|") || !strings.HasSuffix(got, "|SIZE 65536|LIMITS RCPTMAX=10") {
+		!strings.Contains(got, "|AUTH PLAIN LOGIN SCRAM-SHA-256|") || !strings.HasSuffix(got, "|SIZE 65536|LIMITS RCPTMAX=10") {
 		t.Errorf("offered: %s", got)
 	}
 }

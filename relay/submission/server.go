@@ -96,7 +96,11 @@ func newBackend(opts Options) (*backend, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	passwords, err := sasl.NewPasswords(opts.Users, opts.Now)
+	mechanisms, err := sasl.New(sasl.Options{
+		Users:    opts.Users,
+		DecoyKey: func() string { return opts.Config().Users.DecoyKey },
+		Now:      opts.Now,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("submission: %w", err)
 	}
@@ -108,7 +112,7 @@ func newBackend(opts Options) (*backend, error) {
 		config:     opts.Config,
 		users:      opts.Users,
 		spool:      opts.Spool,
-		mechanisms: sasl.NewMechanisms(passwords),
+		mechanisms: mechanisms,
 		log:        opts.Logger,
 		metrics:    m,
 		now:        opts.Now,

@@ -29,6 +29,7 @@ type session struct {
 	abort   func(reply string)
 	service string
 	tls     string
+	peer    tls.ConnectionState
 	client  netip.Addr
 	// greeted returns the argument of the last EHLO.
 	greeted func() string
@@ -55,6 +56,7 @@ func (b *backend) NewSession(c *smtp.Conn) (smtp.Session, error) {
 		conn:    own,
 		abort:   t.Abort,
 		tls:     describeTLS(t.ConnectionState()),
+		peer:    t.ConnectionState(),
 		client:  clientAddress(t),
 		greeted: c.Hostname,
 	}

@@ -1,0 +1,80 @@
+package sasl
+
+import (
+	"crypto/rand"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// directory is a set of users by name.
+type directory map[string]*config.User
+
+func (d directory) Lookup(name string) (*config.User, bool) {
+	u, ok := d[name]
+	return u, ok
+}
+
+// password is that of the user "u" of testUsers. Verifiers are costly by design.
+var password = rand.Text()
+
+var testUsers = sync.OnceValue(func() directory {
+	v, err := config.NewVerifier(password)
+	if err != nil {
+		panic(err)
+	}
+	return directory{
+		"u":      {Name: "u", Passwords: []config.Verifier{v}},
+		"broken": {Name: "broken", Passwords: []config.Verifier{{Iterations: 1}}},
+	}
+})
+
+func verifier(t testing.TB, password string) config.Verifier {
+	t.Helper()
+	v, err := config.NewVerifier(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func newMechanisms(t testing.TB, o Options) *Mechanisms {
+	t.Helper()
+	if o.Users == nil {
+		o.Users = testUsers()
+	}
+	m, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func begin(t testing.TB, m *Mechanisms, name string, c Client) Exchange {
+	t.Helper()
+	x, err := m.Start(name, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// errTrouble in a test's expectation stands for any error that is no verdict.
+var errTrouble = errors.New("trouble")
+
+// checkEnd compares the end of an exchange, after which there can be no other.
+func checkEnd(t testing.TB, x Exchange, done bool, err, want error, user string) {
+	t.Helper()
+	trouble := err != nil && !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrMalformed)
+	if want == errTrouble && !trouble || want != errTrouble && !errors.Is(err, want) {
+		t.Errorf("error %v, want %v", err, want)
+	}
+	if done != (want == nil) || x.User() != user {
+		t.Errorf("done %v as %q, want user %q", done, x.User(), user)
+	}
+	if _, done, err := x.Next([]byte("\x00u\x00" + password)); done || err == nil {
+		t.Errorf("Next after the end = %v, %v; want an error", done, err)
+	}
+}
