@@ -69,6 +69,10 @@ interop: $(BIN)/mailpit ## Run the relay between real mail clients and Mailpit.
 fuzz: ## Fuzz each parser for a minute.
 	hack/fuzz.sh 60s
 
+.PHONY: load
+load: ## Hold 10,000 idle connections and 1,000 slow attackers, and print what that costs.
+	go test -tags load -count 1 -timeout 10m -run TestLoad -v ./relay
+
 .PHONY: e2e
 e2e: $(BIN)/helm ## Run the suite on the cluster of hack/cluster.
 	hack/e2e.sh

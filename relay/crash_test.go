@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		ConfigFile: path,
 		Logger:     slog.New(slog.DiscardHandler),
 		OnReady: func(a relay.Addresses) {
-			_ = json.NewEncoder(os.Stdout).Encode([]string{a.Submissions.String(), a.Status.String()})
+			_ = json.NewEncoder(os.Stdout).Encode([]string{a.Submissions.String(), a.Submission.String(), a.Status.String()})
 		},
 	})
 	fmt.Fprintln(os.Stderr, err)
@@ -59,8 +59,8 @@ func (s *site) spawn() (r *running, kill func()) {
 		kill()
 		s.t.Fatalf("the relay did not start: %s", s.log)
 	}
-	r = &running{site: s}
-	for i, a := range []*net.Addr{&r.Submissions, &r.Status} {
+	r = &running{site: s, pid: cmd.Process.Pid}
+	for i, a := range []*net.Addr{&r.Submissions, &r.Submission, &r.Status} {
 		*a, err = net.ResolveTCPAddr("tcp", addresses[i])
 		s.ca.must(err)
 	}

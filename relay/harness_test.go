@@ -168,6 +168,8 @@ func (s *site) users(names ...string) {
 type running struct {
 	relay.Addresses
 	site *site
+	// pid is that of a relay in a process of its own.
+	pid  int
 	stop func() error
 	// done gets the result of a relay that stops by itself, instead of stop.
 	done <-chan error
