@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -107,7 +108,7 @@ func (a *attempt) deliver(ctx context.Context) {
 	}
 	for len(pending) > 0 {
 		batch := pending[:min(len(pending), a.config.Limits.RecipientsPerMessage)]
-		verdicts := a.transport.deliver(ctx, a.message(batch), a.connected)
+		verdicts := a.transport.deliver(ctx, a.message(batch), a.welcomed)
 		if ctx.Err() != nil {
 			a.interrupted = true
 		}
@@ -119,7 +120,7 @@ func (a *attempt) deliver(ctx context.Context) {
 	}
 }
 
-func (a *attempt) connected() { a.scheduler.connected(a.upstream, a.generation) }
+func (a *attempt) welcomed() { a.scheduler.welcomed(a.upstream, a.generation) }
 
 // message is the message for some of its recipients.
 func (a *attempt) message(batch []int) message {
@@ -177,9 +178,14 @@ func (a *attempt) note(i int, e *Error) {
 	}
 }
 
-// tooMany reports whether a recipient was refused only since others came before it
-// (RFC 5321 §4.5.3.1.10).
-func tooMany(e *Error) bool { return e.Step == StepRCPT && e.Code == 452 }
+// tooMany reports whether a recipient may be refused only since others came before it
+// (RFC 5321 §4.5.3.1.10, RFC 3463 X.5.3).
+func tooMany(e *Error) bool {
+	if e == nil || e.Step != StepRCPT {
+		return false
+	}
+	return e.Code == 452 || e.Code == 552 || strings.HasSuffix(e.Enhanced, ".5.3")
+}
 
 // refused notes a recipient's error. It reports whether the upstream can be expected to go
 // on with other recipients.

@@ -35,7 +35,7 @@ var (
 // gate holds back the mail of an upstream that cannot be used, and lets one attempt at a
 // time find out whether it can be again.
 type gate struct {
-	// proven means that a connection was made since the last fault.
+	// proven means that the upstream took mail since the last fault.
 	proven bool
 	// until is when the next attempt may start.
 	until time.Time

@@ -98,7 +98,7 @@ const codeClosing = 421
 // rule gives a class to replies. Empty fields match all.
 type rule struct {
 	step Step
-	// code is a reply code, or its first digit.
+	// code is a reply code, or its first digit or two.
 	code int
 	// enhanced is an enhanced status code without its class, or the start of one: "7." are
 	// all of X.7.Y.
@@ -114,11 +114,14 @@ type rule struct {
 // nothing is lost.
 var rules = []rule{
 	{code: codeClosing, class: ClassThrottle},
+	// An upstream that took MAIL is content with the login. What it wants one for after that
+	// is this recipient or this message, which must not hold back all others.
+	{step: StepRCPT, code: 53, class: ClassRecipient, temporary: true},
+	{step: StepDATA, code: 53, class: ClassMessage, temporary: true},
+	{step: StepContent, code: 53, class: ClassMessage, temporary: true},
+	{step: StepEndOfData, code: 53, class: ClassMessage, temporary: true},
 	{code: 530, text: "STARTTLS", class: ClassTLS, temporary: true},
-	{code: 530, class: ClassAuthentication, temporary: true},
-	{code: 534, class: ClassAuthentication, temporary: true},
-	{code: 535, class: ClassAuthentication, temporary: true},
-	{code: 538, class: ClassAuthentication, temporary: true},
+	{code: 53, class: ClassAuthentication, temporary: true},
 	{code: 550, enhanced: "4.5", class: ClassThrottle, temporary: true},
 	{step: StepSTARTTLS, class: ClassTLS, temporary: true},
 	{step: StepAUTH, code: 5, class: ClassAuthentication, temporary: true},
@@ -145,7 +148,7 @@ func (r rule) matches(step Step, answer reply) bool {
 	if r.step != "" && r.step != step {
 		return false
 	}
-	if r.code != 0 && r.code != answer.code && r.code != answer.code/100 {
+	if r.code != 0 && r.code != answer.code && r.code != answer.code/10 && r.code != answer.code/100 {
 		return false
 	}
 	if r.enhanced != "" {

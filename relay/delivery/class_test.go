@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,11 @@ func TestClasses(t *testing.T) {
 		{StepAUTH, "432 4.3.2 concurrent connections", ClassThrottle, true, true},
 		{StepMAIL, "530 5.7.0 Must issue a STARTTLS command first", ClassTLS, true, true},
 		{StepMAIL, "530 5.7.0 Authentication required", ClassAuthentication, true, true},
-		{StepRCPT, "530 5.7.1 Authentication required", ClassAuthentication, true, true},
+		{StepRCPT, "530 5.7.1 Authentication required", ClassRecipient, true, false},
+		{StepRCPT, "530 5.7.0 Must issue a STARTTLS command first", ClassRecipient, true, false},
+		{StepRCPT, "535 5.7.8 no", ClassRecipient, true, false},
+		{StepDATA, "530 5.7.0 Authentication required", ClassMessage, true, false},
+		{StepEndOfData, "534 5.7.9 no", ClassMessage, true, false},
 		{StepMAIL, "421 4.4.2 bye", ClassThrottle, true, false},
 		{StepMAIL, "452 4.3.1 disk full", ClassThrottle, true, false},
 		{StepMAIL, "454 Throttling failure: Maximum sending rate exceeded", ClassThrottle, true, false},
@@ -75,12 +80,15 @@ func TestClasses(t *testing.T) {
 
 func TestNoReplyOfAnUpstreamIsWithoutClass(t *testing.T) {
 	t.Parallel()
+	inTransaction := []Step{StepRCPT, StepDATA, StepContent, StepEndOfData}
 	for _, step := range []Step{StepGreeting, StepEHLO, StepSTARTTLS, StepAUTH, StepMAIL, StepRCPT, StepDATA, StepContent, StepEndOfData} {
 		for code := 200; code < 600; code++ {
 			if e := classify(step, reply{code: code, lines: []string{""}}); e.Class == "" {
 				t.Errorf("%d at %s has no class", code, step)
 			} else if e.concernsUpstream() && !e.Temporary {
 				t.Errorf("%d at %s would bounce mail for a fault of the upstream", code, step)
+			} else if e.concernsUpstream() && slices.Contains(inTransaction, step) {
+				t.Errorf("%d at %s would let one message hold back all others", code, step)
 			}
 		}
 	}

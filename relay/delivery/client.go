@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -42,6 +43,8 @@ type connection struct {
 	dirty bool
 	// broken means that the connection cannot be used any more.
 	broken bool
+	// proven means that the upstream accepted a MAIL on it.
+	proven bool
 
 	closing sync.Once
 	onClose func()
@@ -172,7 +175,8 @@ func (c *connection) read(step Step, timeout time.Duration) (reply, *Error) {
 	return reply{}, lost(step, err)
 }
 
-// reset ends a transaction that was left open.
+// reset ends a transaction that was left open. An upstream that does not do that says
+// nothing about the next message: the connection counts as lost.
 func (c *connection) reset() *Error {
 	if !c.dirty {
 		return nil
@@ -183,7 +187,7 @@ func (c *connection) reset() *Error {
 	}
 	if answer.code != 250 {
 		c.broken = true
-		return classify(StepMAIL, answer)
+		return lost(StepMAIL, fmt.Errorf("the upstream did not take RSET: %s", answer))
 	}
 	c.dirty = false
 	return nil

@@ -79,12 +79,15 @@ func (c *fakeClock) advance(d time.Duration) {
 	c.mu.Unlock()
 }
 
+// patience is for machines that are busy with other things.
+const patience = 30 * time.Second
+
 // eventually waits until a condition of other goroutines holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not seen within 5s: %s", what)
+			t.Fatalf("not seen within %s: %s", patience, what)
 		}
 	}
 }

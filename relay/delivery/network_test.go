@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"crypto/rand"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,5 +85,56 @@ func TestEveryMessageIsAccountedForWhenTheUpstreamIsUnreliable(t *testing.T) {
 	}
 	if bounced == 0 || float64(len(srv.received())) < delivered {
 		t.Errorf("%v bounced, %v delivered, %d received", bounced, delivered, len(srv.received()))
+	}
+}
+
+func TestRefusedRecipientHoldsBackNeitherTheOthersNorOtherMail(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone, on: answers(map[string]string{
+		"RCPT TO:<never@": "530 5.7.0 Authentication required",
+	})})
+	r := newTestRelay(t, func(c *config.Config) { c.Queue.Lifetime = time.Hour })
+	r.useNetwork(srv.upstream())
+	id := r.submit("app@example.com", "ok@x.test", "never@x.test")
+	for range 50 {
+		r.submit("app@example.com", "other@x.test")
+	}
+	r.run()
+	eventually(t, "the mail of the others", func() bool { return r.queued() == 1 })
+	r.rest()
+	if e := r.envelope(id); e.Recipients[0].Outcome != spool.Delivered || e.Attempts != 1 {
+		t.Errorf("after one attempt: %+v", e)
+	}
+	for range 60 {
+		r.clock.advance(2 * time.Minute)
+		r.rest()
+	}
+	r.gone()
+	contents := srv.received()
+	if n := len(contents); n != 52 || !strings.Contains(contents[n-1], "5.7.0 Authentication required") {
+		t.Errorf("%d messages received, the last is\n%s", n, contents[max(0, n-1)])
+	}
+	if slices.Contains(contents, "") {
+		t.Error("a blank message was sent")
+	}
+}
+
+func TestUpstreamThatRefusesEveryMAILIsConnectedToLessAndLessOften(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone, on: answers(map[string]string{"MAIL": "530 5.7.0 Authentication required"})})
+	r := newTestRelay(t)
+	r.useNetwork(srv.upstream())
+	for range 50 {
+		r.submit("app@example.com", "a@x.test")
+	}
+	r.run()
+	r.rest()
+	for range 60 {
+		r.clock.advance(time.Minute)
+		r.rest()
+	}
+	// At once and after 1, 3, 7, 15, 30, 45 and 60 minutes.
+	if n := srv.connections(); n != 8 {
+		t.Errorf("%d connections in an hour", n)
 	}
 }

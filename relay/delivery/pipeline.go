@@ -37,7 +37,9 @@ func (t *transaction) readGroup(withMAIL bool, group []int, withDATA bool) *Erro
 		if failure != nil {
 			return failure
 		}
-		refused = positive(StepMAIL, answer, nil)
+		if refused = positive(StepMAIL, answer, nil); refused == nil {
+			t.welcome()
+		}
 	}
 	for _, i := range group {
 		if t.broken {
@@ -45,6 +47,9 @@ func (t *transaction) readGroup(withMAIL bool, group []int, withDATA bool) *Erro
 		}
 		answer, failure := t.read(StepRCPT, t.timeouts.Command)
 		if refused != nil && failure == nil {
+			if answer.code/100 == 2 {
+				t.taken++
+			}
 			continue
 		}
 		if failure := t.judge(i, answer, failure); failure != nil && refused == nil {
@@ -58,13 +63,15 @@ func (t *transaction) readGroup(withMAIL bool, group []int, withDATA bool) *Erro
 }
 
 // readDATA reads the reply to a DATA that was sent on trust. When the upstream waits for
-// content although nobody is left to get it, it gets an empty message (RFC 2920 §3.1).
+// content although it accepted nobody to get it, it gets an empty message (RFC 2920 §3.1).
+// Recipients that it did accept would find that in their mailbox: it is told by hanging up
+// that there is no message for them.
 func (t *transaction) readDATA(refused *Error) *Error {
 	answer, failure := t.read(StepDATA, t.timeouts.DataStart)
 	if failure != nil {
 		return first(refused, failure)
 	}
-	wanted := refused == nil && t.accepted() > 0
+	wanted := refused == nil && t.taken > 0
 	if answer.code != 354 {
 		if wanted {
 			return classify(StepDATA, answer)
@@ -73,6 +80,10 @@ func (t *transaction) readDATA(refused *Error) *Error {
 	}
 	if wanted {
 		return nil
+	}
+	if t.taken > 0 {
+		t.broken = true
+		return refused
 	}
 	t.queue(".")
 	if failure := t.flush(StepDATA); failure != nil {

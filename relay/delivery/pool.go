@@ -15,8 +15,9 @@ const idleTimeout = 30 * time.Second
 // transport carries messages to one upstream.
 type transport interface {
 	// deliver sends a message in one transaction and returns a verdict for each of its
-	// recipients. It calls connected when it had to make a connection and could.
-	deliver(ctx context.Context, m message, connected func()) []verdict
+	// recipients. It calls welcomed when the upstream accepts MAIL, at least for the first
+	// time on each connection.
+	deliver(ctx context.Context, m message, welcomed func()) []verdict
 	// close ends what is idle, and what is in use once it is not any more.
 	close()
 }
@@ -41,9 +42,9 @@ type idleConnection struct {
 }
 
 // deliver implements transport.
-func (p *pool) deliver(ctx context.Context, m message, connected func()) []verdict {
+func (p *pool) deliver(ctx context.Context, m message, welcomed func()) []verdict {
 	if c := p.get(); c != nil {
-		verdicts := c.transact(ctx, m)
+		verdicts := c.transact(ctx, m, welcomed)
 		p.put(c, verdicts)
 		if !stale(verdicts) || ctx.Err() != nil {
 			return verdicts
@@ -55,8 +56,7 @@ func (p *pool) deliver(ctx context.Context, m message, connected func()) []verdi
 	}
 	p.connections.Inc()
 	c.onClose = p.connections.Dec
-	connected()
-	verdicts := c.transact(ctx, m)
+	verdicts := c.transact(ctx, m, welcomed)
 	p.put(c, verdicts)
 	return verdicts
 }

@@ -80,6 +80,41 @@ func TestMessageSurvivesAConnectionThatWentStale(t *testing.T) {
 	}
 }
 
+func TestRefusedRSETDoesNotBounceTheNextMessage(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone, on: answers(map[string]string{
+		"RCPT TO:<bad@": "550 5.1.1 unknown", "RSET": "502 5.5.1 not implemented",
+	})})
+	p := newTestPool(t, srv.upstream())
+	mustFail(t, p, mail(greeting, "bad@x.test"))
+	mustDeliver(t, p, mail(greeting, "good@x.test"))
+	if srv.connections() != 2 {
+		t.Errorf("%d connections", srv.connections())
+	}
+}
+
+func TestUpstreamIsWelcomingOnceItTakesMAIL(t *testing.T) {
+	t.Parallel()
+	inBothWays(t, func(t *testing.T, keywords []string) {
+		srv := newServer(t, script{mode: config.TLSNone, keywords: keywords, on: answers(map[string]string{
+			"MAIL FROM:<refused@": "550 5.7.1 not you",
+		})})
+		p := newTestPool(t, srv.upstream())
+		welcomes := 0
+		for _, from := range []string{"refused@x.test", "a@x.test", "b@x.test"} {
+			m := mail(greeting)
+			m.reversePath = from
+			p.deliver(t.Context(), m, func() { welcomes++ })
+			if want := min(1, len(srv.received())); from == "refused@x.test" && welcomes != 0 || from != "refused@x.test" && welcomes != want {
+				t.Errorf("%d welcomes after %s", welcomes, from)
+			}
+		}
+		if srv.connections() != 1 {
+			t.Errorf("%d connections", srv.connections())
+		}
+	})
+}
+
 func TestNewConnectionThatDropsIsNotTriedAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, script{mode: config.TLSNone, on: answers(map[string]string{"MAIL": drop})})

@@ -34,7 +34,7 @@ type testUpstream struct {
 	closed   int
 }
 
-func (u *testUpstream) deliver(ctx context.Context, m message, connected func()) []verdict {
+func (u *testUpstream) deliver(ctx context.Context, m message, welcomed func()) []verdict {
 	content, err := m.open()
 	if err != nil {
 		return unanimous(len(m.recipients), localFailure(err))
@@ -53,7 +53,9 @@ func (u *testUpstream) deliver(ctx context.Context, m message, connected func())
 		}
 		verdicts[i].reply = "250 2.0.0 queued"
 	}
-	connected()
+	if find(verdicts, func(e *Error) bool { return e.Step == StepMAIL }) == nil {
+		welcomed()
+	}
 	if u.block != nil {
 		select {
 		case <-u.block:

@@ -135,6 +135,9 @@ type session struct {
 	conn   net.Conn
 	r      *bufio.Reader
 	ended  bool
+	// mail means that MAIL was accepted, and taken counts the recipients that were.
+	mail  bool
+	taken int
 }
 
 func (s *server) serve(conn net.Conn) {
@@ -211,6 +214,17 @@ func (s *session) command() {
 		}
 	case "AUTH":
 		s.auth(line)
+	case "MAIL", "RSET":
+		s.mail = strings.HasPrefix(s.say(verb, line, "250 2.0.0 Ok"), "2") && verb == "MAIL"
+		s.taken = 0
+	case "RCPT":
+		usual := "250 2.0.0 Ok"
+		if !s.mail {
+			usual = "503 5.5.1 MAIL first"
+		}
+		if strings.HasPrefix(s.say(verb, line, usual), "2") {
+			s.taken++
+		}
 	case "DATA":
 		if strings.HasPrefix(s.say(verb, line, "354 go ahead"), "354") {
 			s.content()
@@ -278,13 +292,16 @@ func (s *session) content() {
 		}
 		content.WriteString(strings.TrimPrefix(line, "."))
 	}
-	s.mu.Lock()
-	s.contents = append(s.contents, content.String())
-	s.mu.Unlock()
+	if s.taken > 0 || content.Len() > 0 {
+		s.mu.Lock()
+		s.contents = append(s.contents, content.String())
+		s.mu.Unlock()
+	}
 	s.say("END", "", "250 2.0.0 Ok: queued as U1")
 }
 
-// received are the messages that the server took or was offered.
+// received are the messages that the server took or was offered. A lone dot is none as long
+// as there is nobody to get it.
 func (s *server) received() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

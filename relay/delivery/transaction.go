@@ -31,14 +31,19 @@ type transaction struct {
 	verdicts []verdict
 	// tried are the indices of the recipients that are named to the upstream.
 	tried []int
+	// taken counts the positive replies to RCPT.
+	taken int
+	// welcomed is called when MAIL was accepted.
+	welcomed func()
 }
 
 // transact sends a message and returns a verdict for each of its recipients, in their
-// order. The connection is lost when ctx is done before that.
-func (c *connection) transact(ctx context.Context, m message) []verdict {
+// order. The connection is lost when ctx is done before that. welcomed is called when the
+// upstream accepts MAIL for the first time on this connection.
+func (c *connection) transact(ctx context.Context, m message, welcomed func()) []verdict {
 	stop := context.AfterFunc(ctx, func() { _ = c.raw.Close() })
 	defer stop()
-	t := &transaction{connection: c, message: m, verdicts: make([]verdict, len(m.recipients))}
+	t := &transaction{connection: c, message: m, verdicts: make([]verdict, len(m.recipients)), welcomed: welcomed}
 	answer, failure := t.run()
 	if failure != nil && failure.Code == 0 {
 		// Without a reply, or with one that makes no sense, nothing more can be expected.
@@ -75,7 +80,7 @@ func (t *transaction) run() (reply, *Error) {
 	if failure := envelope(); failure != nil {
 		return reply{}, failure
 	}
-	if t.accepted() == 0 {
+	if t.taken == 0 {
 		return reply{}, nil
 	}
 	return t.content(content)
@@ -141,15 +146,12 @@ func (t *transaction) mail() string {
 
 func (t *transaction) rcpt(i int) string { return "RCPT TO:<" + t.message.recipients[i] + ">" }
 
-// accepted counts the recipients that the upstream took.
-func (t *transaction) accepted() int {
-	n := 0
-	for _, i := range t.tried {
-		if t.verdicts[i].err == nil {
-			n++
-		}
+// welcome notes that the upstream takes mail.
+func (t *transaction) welcome() {
+	if !t.proven {
+		t.proven = true
+		t.welcomed()
 	}
-	return n
 }
 
 // stepwise sends the envelope and DATA, each command after the reply to the one before.
@@ -158,13 +160,14 @@ func (t *transaction) stepwise() *Error {
 	if failure = positive(StepMAIL, answer, failure); failure != nil {
 		return failure
 	}
+	t.welcome()
 	for _, i := range t.tried {
 		answer, failure := t.command(StepRCPT, t.rcpt(i))
 		if failure := t.judge(i, answer, failure); failure != nil {
 			return failure
 		}
 	}
-	if t.accepted() == 0 {
+	if t.taken == 0 {
 		return nil
 	}
 	t.queue("DATA")
@@ -193,10 +196,15 @@ func (t *transaction) judge(i int, answer reply, failure *Error) *Error {
 	}
 	refused := positive(StepRCPT, answer, nil)
 	if refused == nil {
+		t.taken++
 		return nil
 	}
-	if refused.closing() || refused.Code == 0 || refused.concernsUpstream() {
+	if refused.closing() || refused.Code == 0 {
 		return refused
+	}
+	if tooMany(refused) && t.taken > 0 {
+		// RFC 5321 §4.5.3.1.10: a 552 can mean 452, and one recipient fewer is not too many.
+		refused.Temporary = true
 	}
 	t.verdicts[i].err = refused
 	return nil

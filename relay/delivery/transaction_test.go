@@ -122,8 +122,76 @@ func TestPipelinedDATAWithoutRecipientsSendsOnlyTheDot(t *testing.T) {
 	if err := mustFail(t, newTestPool(t, srv.upstream()), mail(greeting)); err.Reply() != "550 5.1.1 unknown" {
 		t.Errorf("error %v", err)
 	}
-	if got := srv.received(); len(got) != 1 || got[0] != "" {
-		t.Errorf("received %q, want one empty message", got)
+	if got := srv.bytes(); !strings.Contains(got, "DATA\r\n.\r\n") || len(srv.received()) != 0 {
+		t.Errorf("sent %q, want no more than a dot", got)
+	}
+}
+
+func TestNobodyIsSentABlankMessage(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, at, reply string
+		delivered       bool
+	}{
+		{"a login is wanted for one recipient", "RCPT TO:<b@", "530 5.7.0 Authentication required", true},
+		{"TLS is wanted for one recipient", "RCPT TO:<b@", "530 5.7.0 Must issue a STARTTLS command first", true},
+		{"a login is refused for one recipient", "RCPT TO:<b@", "535 5.7.8 no", true},
+		{"a reply that makes no sense", "RCPT TO:<b@", "399 what", false},
+		{"a reply that is for DATA", "RCPT TO:<b@", "354 go ahead", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			inBothWays(t, func(t *testing.T, keywords []string) {
+				srv := newServer(t, script{mode: config.TLSNone, keywords: keywords, on: answers(map[string]string{test.at: test.reply})})
+				p := newTestPool(t, srv.upstream())
+				verdicts := send(p, mail(greeting, "a@x.test", "b@x.test", "c@x.test"))
+				for i, v := range verdicts {
+					if accepted := test.delivered && i != 1; accepted != (v.err == nil) {
+						t.Errorf("recipient %d: %+v", i, v.err)
+					}
+					if v.err != nil && (!v.err.Temporary || v.err.concernsUpstream()) {
+						t.Errorf("recipient %d: %+v", i, v.err)
+					}
+				}
+				var want []string
+				if test.delivered {
+					want = []string{greeting}
+				}
+				if got := srv.received(); !slices.Equal(got, want) {
+					t.Errorf("received %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestNoBlankMessageFromAnUpstreamThatTakesRecipientsWithoutMAIL(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, script{mode: config.TLSNone, on: answers(map[string]string{
+		"MAIL": "550 5.7.1 not you", "RCPT": "250 2.1.5 Ok",
+	})})
+	p := newTestPool(t, srv.upstream())
+	if err := mustFail(t, p, mail(greeting)); err.Class != ClassSender || len(p.idle) != 0 {
+		t.Errorf("%+v, %d connections kept", err, len(p.idle))
+	}
+	if got := srv.received(); len(got) != 0 {
+		t.Errorf("received %q", got)
+	}
+}
+
+func TestTooManyRecipientsIsTemporaryOnceOneWasTaken(t *testing.T) {
+	t.Parallel()
+	for _, reply := range []string{"552 too many recipients", "552 5.5.3 too many recipients", "550 5.5.3 too many recipients"} {
+		inBothWays(t, func(t *testing.T, keywords []string) {
+			srv := newServer(t, script{mode: config.TLSNone, keywords: keywords, on: answers(map[string]string{
+				"RCPT TO:<first@": reply, "RCPT TO:<last@": reply, "END": "451 4.3.0 not now",
+			})})
+			verdicts := send(newTestPool(t, srv.upstream()), mail(greeting, "first@x.test", "a@x.test", "last@x.test"))
+			if verdicts[0].err.Temporary || !verdicts[1].err.Temporary || !verdicts[2].err.Temporary {
+				t.Errorf("%s: %+v, %+v, %+v", reply, verdicts[0].err, verdicts[1].err, verdicts[2].err)
+			}
+		})
 	}
 }
 

@@ -65,8 +65,9 @@ func (u *upstream) failed(e *Error, now time.Time) {
 	}
 }
 
-// connected opens the gate of an upstream after a login.
-func (s *Scheduler) connected(u *upstream, generation int) {
+// welcomed opens the gate of an upstream that takes mail. A connection alone does not: what
+// refuses every MAIL would be connected to again and again.
+func (s *Scheduler) welcomed(u *upstream, generation int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u.succeeded(s.options.Clock.Now())
