@@ -1,4 +1,5 @@
 // Command manager is the operator: it makes MailRelays and RelayUsers what their specs say.
+// "manager selftest" sends mail through a relay instead, for "helm test".
 package main
 
 import (
@@ -17,6 +18,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == selftestCommand {
+		if err := runSelftest(ctrl.SetupSignalHandler(), os.Args[2:], os.Stdout); err != nil {
+			fmt.Println("FAILED:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	o := bindOptions(flag.CommandLine)
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
