@@ -9,3 +9,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 app.kubernetes.io/name: mailrelay-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
+
+{{- define "mailrelay.username" -}}
+system:serviceaccount:{{ .Release.Namespace }}:mailrelay-operator
+{{- end }}
