@@ -23,13 +23,14 @@ func Parse(data []byte) (*Config, error) {
 	return c, nil
 }
 
-// ParseUserFile reads a user file and checks every field. The error is Problems.
+// ParseUserFile reads a user file, fills in the defaults and checks every field. The error is Problems.
 func ParseUserFile(data []byte) (*UserFile, error) {
 	f := &UserFile{}
 	d := decode(data, f)
 	if len(d.problems) > 0 {
 		return nil, d.problems
 	}
+	f.setDefaults()
 	if err := check(d.lines, f.validate); err != nil {
 		return nil, err
 	}

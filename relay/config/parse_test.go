@@ -207,7 +207,9 @@ func TestUserFileRoundTrip(t *testing.T) {
 	}
 	want := &UserFile{Version: 1, Users: []User{
 		{Name: "app.shop", Passwords: []Verifier{v}, Senders: []string{"shop@example.com", "example.org", "*", "<>"}},
-		{Name: "quiet.shop"},
+		{Name: "quiet.shop", MaxSize: 1 << 20, MaxRecipients: 5},
+		{Name: "fast.shop", OnExceed: "Refuse", MaxQueued: 7,
+			Rates: []Rate{{Messages: 14, Period: time.Minute}, {Recipients: 1000, Period: 24 * time.Hour}}},
 	}}
 	data, err := MarshalUserFile(want)
 	if err != nil {
@@ -216,6 +218,17 @@ func TestUserFileRoundTrip(t *testing.T) {
 	got, err := ParseUserFile(data)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("round trip gave %v\n%+v\nwant\n%+v", err, got, want)
+	}
+}
+
+func TestUserWithARateHasAQuota(t *testing.T) {
+	t.Parallel()
+	f, err := ParseUserFile([]byte("version: 1\nusers:\n  - name: a\n    rates: [{messages: 1, period: 1s}]\n  - name: b\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := f.Users[0], f.Users[1]; a.OnExceed != "Pace" || a.MaxQueued != 10_000 || b.OnExceed != "" || b.MaxQueued != 0 {
+		t.Errorf("with a rate %+v, without %+v", a, b)
 	}
 }
 
@@ -229,6 +242,12 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"mailbox named star", "version: 1\nusers:\n  - name: a\n    senders: [\"*@example.com\"]", "users[0].senders[0]:"},
 		{"sender", "version: 1\nusers:\n  - name: a\n    senders: [\"<a@example.com>\"]", "users[0].senders[0]:"},
 		{"verifier", "version: 1\nusers:\n  - name: a\n    passwords:\n      - iterations: 4096\n        salt: hunter2!", "line 5: users[0].passwords[0]: verifier: salt is not base64"},
+		{"rate of nothing", "version: 1\nusers:\n  - name: a\n    rates:\n      - period: 1m", "line 5: users[0].rates[0]: limits nothing"},
+		{"negative rate", "version: 1\nusers:\n  - name: a\n    rates: [{messages: -1, recipients: 2, period: 1m}]", "users[0].rates[0]: limits nothing"},
+		{"rate without period", "version: 1\nusers:\n  - name: a\n    rates: [{messages: 1}]", "users[0].rates[0].period: 0s is not from 1s to 24h"},
+		{"long period", "version: 1\nusers:\n  - name: a\n    rates: [{messages: 1, period: 25h}]", "users[0].rates[0].period: 25h0m0s"},
+		{"unknown reaction", "version: 1\nusers:\n  - name: a\n    onExceed: Drop", "users[0].onExceed:"},
+		{"negative size", "version: 1\nusers:\n  - name: a\n    maxSize: -1", "users[0].maxSize: must be more than 0"},
 		{"a plain password", "version: 1\nusers:\n  - name: a\n    passwords: [hunter2]", "users[0].passwords[0]: must be a mapping"},
 	} {
 		_, err := ParseUserFile([]byte(tc.text))

@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // UserFile is a file of users. The operator writes sixteen of them, so that a change of
 // one user rewrites a small Secret.
 type UserFile struct {
@@ -20,6 +22,46 @@ type User struct {
 	// ("*.example.com") that the user may send as: those that the user really has. None means
 	// none; "*" means any address, "<>" the null reverse-path.
 	Senders []string `yaml:"senders,omitempty"`
+	// Rates bound how fast the user's mail is delivered; all of them hold.
+	Rates []Rate `yaml:"rates,omitempty"`
+	// OnExceed is what becomes of messages that come faster than Rates: Pace (default) accepts
+	// them and delivers them at the rate, Refuse refuses them with 450.
+	OnExceed string `yaml:"onExceed,omitempty"`
+	// MaxQueued is how many messages of the user may wait for delivery before more are refused
+	// with 450. Default 10000 with Rates, without bound without.
+	MaxQueued int `yaml:"maxQueued,omitempty"`
+	// MaxSize of a message in bytes, when it is less than that of the relay.
+	MaxSize int64 `yaml:"maxSize,omitempty"`
+	// MaxRecipients of one message, when it is less than that of the relay.
+	MaxRecipients int `yaml:"maxRecipients,omitempty"`
+}
+
+// Rate is how many messages and recipients there may be in a period, whenever it begins. Zero
+// is without bound.
+type Rate struct {
+	Messages   int `yaml:"messages,omitempty"`
+	Recipients int `yaml:"recipients,omitempty"`
+	// Period is from a second to a day.
+	Period time.Duration `yaml:"period"`
+}
+
+// What User.OnExceed can be.
+const (
+	OnExceedPace   = "Pace"
+	OnExceedRefuse = "Refuse"
+)
+
+// defaultMaxQueued is the MaxQueued of users with Rates.
+const defaultMaxQueued = 10_000
+
+// setDefaults gives every field that is zero its default.
+func (f *UserFile) setDefaults() {
+	for i := range f.Users {
+		if u := &f.Users[i]; len(u.Rates) > 0 {
+			setDefault(&u.OnExceed, OnExceedPace)
+			setDefault(&u.MaxQueued, defaultMaxQueued)
+		}
+	}
 }
 
 // Verifier is a SCRAM-SHA-256 verifier of a password (RFC 5802 §3, RFC 7677). It checks a

@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 func (f *UserFile) validate(k *checker) {
 	k.version(f.Version)
@@ -29,5 +32,25 @@ func (u *User) validate(k *checker, prefix string) {
 			k.failf(fmt.Sprintf("%ssenders[%d]", prefix, i),
 				"%q is not a sender: write an address such as app@example.com, a domain such as example.com, \"*.example.com\" for its sub-domains, \"*\" for any or \"<>\" for the null sender", sender)
 		}
+	}
+	for i, r := range u.Rates {
+		r.validate(k, fmt.Sprintf("%srates[%d]", prefix, i))
+	}
+	if u.OnExceed != "" {
+		k.oneOf(prefix+"onExceed", u.OnExceed, OnExceedPace, OnExceedRefuse)
+	}
+	for name, n := range map[string]int64{"maxQueued": int64(u.MaxQueued), "maxSize": u.MaxSize, "maxRecipients": int64(u.MaxRecipients)} {
+		if n < 0 {
+			k.failf(prefix+name, "must be more than 0, or left out")
+		}
+	}
+}
+
+func (r Rate) validate(k *checker, field string) {
+	if r.Messages < 0 || r.Recipients < 0 || r.Messages+r.Recipients == 0 {
+		k.failf(field, "limits nothing: write how many messages, recipients or both there may be in the period")
+	}
+	if r.Period < time.Second || r.Period > 24*time.Hour {
+		k.failf(field+".period", "%s is not from 1s to 24h: write a period such as 1m", r.Period)
 	}
 }

@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// Limiter counts what a user sends against all of the user's rates. In no stretch of time
+// that is as long as a rate's period more is taken than the rate has. Two cannot use it at
+// the same time.
+type Limiter struct {
+	windows []*window
+	// reserved messages and recipients will be taken soon.
+	reserved amount
+}
+
+// amount is of messages or of recipients.
+type amount [2]int
+
+// What an amount is of.
+const (
+	ofMessages = iota
+	ofRecipients
+)
+
+// Change replaces the rates. What was counted against a rate that stays is still counted, so
+// that nobody gets past one by changing another.
+func (l *Limiter) Change(rates []config.Rate) {
+	old := l.windows
+	l.windows = nil
+	for _, r := range rates {
+		for kind, limit := range (amount{r.Messages, r.Recipients}) {
+			w := &window{kind: kind, limit: limit, period: r.Period}
+			if limit == 0 || slices.ContainsFunc(l.windows, w.same) {
+				continue
+			}
+			if i := slices.IndexFunc(old, w.same); i >= 0 {
+				w = old[i]
+			}
+			l.windows = append(l.windows, w)
+		}
+	}
+}
+
+// Wait returns how long it takes until a message with that many recipients can be taken; 0
+// when it can be now. A message that is more than a rate has can be taken when nothing else
+// was.
+func (l *Limiter) Wait(now time.Time, recipients int) time.Duration {
+	longest := time.Duration(0)
+	for _, w := range l.windows {
+		longest = max(longest, w.wait(now, l.reserved[w.kind], amount{1, recipients}[w.kind]))
+	}
+	return longest
+}
+
+// Take counts a message.
+func (l *Limiter) Take(now time.Time, recipients int) {
+	for _, w := range l.windows {
+		w.add(now, amount{1, recipients}[w.kind])
+	}
+}
+
+// Return takes a message back that was taken at the time.
+func (l *Limiter) Return(taken time.Time, recipients int) {
+	for _, w := range l.windows {
+		w.remove(taken, amount{1, recipients}[w.kind])
+	}
+}
+
+// Reserve makes room for a message, until Unreserve.
+func (l *Limiter) Reserve(recipients int) {
+	l.reserved[ofMessages]++
+	l.reserved[ofRecipients] += recipients
+}
+
+// Unreserve gives the room of a message back.
+func (l *Limiter) Unreserve(recipients int) {
+	l.reserved[ofMessages]--
+	l.reserved[ofRecipients] -= recipients
+}
+
+// UnreserveAll gives all room back.
+func (l *Limiter) UnreserveAll() { l.reserved = amount{} }
+
+// Idle reports whether the limiter would forget nothing if it were made anew.
+func (l *Limiter) Idle(now time.Time) bool {
+	return !slices.ContainsFunc(l.windows, func(w *window) bool {
+		w.advance(now)
+		return w.used > 0
+	})
+}
