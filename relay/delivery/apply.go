@@ -10,7 +10,8 @@ func (s *Scheduler) Apply(snapshot *config.Snapshot) {
 	s.mu.Lock()
 	hostname := snapshot.Config.Hostname
 	s.settings = settings{hostname, snapshot.Config.Queue, snapshot.Config.Logging.Recipients}
-	due := s.unrouted
+	s.applyRates(snapshot.Users)
+	due := append(s.takeBack(), s.unrouted...)
 	s.unrouted = nil
 	old := s.upstreams
 	s.upstreams = nil

@@ -15,6 +15,7 @@ type metrics struct {
 	errors      *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	connections *prometheus.GaugeVec
+	paced       prometheus.Gauge
 }
 
 func newMetrics(options Options) *metrics {
@@ -36,9 +37,13 @@ func newMetrics(options Options) *metrics {
 			Name: "mailrelay_upstream_connections",
 			Help: "Open connections to the upstream.",
 		}, []string{"upstream"}),
+		paced: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "mailrelay_queue_paced_messages",
+			Help: "Messages that wait for delivery only because of their user's rate.",
+		}),
 	}
 	if options.Registerer != nil {
-		options.Registerer.MustRegister(m.deliveries, m.errors, m.duration, m.connections,
+		options.Registerer.MustRegister(m.deliveries, m.errors, m.duration, m.connections, m.paced,
 			queueMessages(options), queueOldest(options))
 	}
 	return m

@@ -3,6 +3,8 @@ package delivery
 import (
 	"container/heap"
 	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
 // entry is what is kept in memory of each message of the queue. A queue can have a million
@@ -11,8 +13,23 @@ type entry struct {
 	id string
 	// accepted and due are nanoseconds since 1970.
 	accepted, due int64
+	// lane is that of the user who submitted it.
+	lane *lane
+	// recipients that are pending.
+	recipients int
 	// pinned is the name of the only upstream that may be tried, empty for any.
 	pinned string
+}
+
+// pending counts the recipients that have no outcome yet.
+func pending(e *spool.Envelope) int {
+	n := 0
+	for _, r := range e.Recipients {
+		if r.Outcome == spool.Pending {
+			n++
+		}
+	}
+	return n
 }
 
 func (e *entry) expired(now time.Time, lifetime time.Duration) bool {

@@ -241,7 +241,7 @@ func (r *testRelay) newScheduler() *Scheduler {
 func (r *testRelay) restart() {
 	m, options := r.scheduler.metrics, r.scheduler.options
 	for _, c := range []prometheus.Collector{
-		m.deliveries, m.errors, m.duration, m.connections, queueMessages(options), queueOldest(options),
+		m.deliveries, m.errors, m.duration, m.connections, m.paced, queueMessages(options), queueOldest(options),
 	} {
 		r.registry.Unregister(c)
 	}
@@ -283,6 +283,11 @@ func (r *testRelay) halt() {
 // submit puts a message into the spool and returns its queue id.
 func (r *testRelay) submit(from string, to ...string) string {
 	r.Helper()
+	return r.submitAs("app", from, to...)
+}
+
+func (r *testRelay) submitAs(user, from string, to ...string) string {
+	r.Helper()
 	draft, err := r.store.Spool.Create(context.Background())
 	if err != nil {
 		r.Fatal(err)
@@ -290,7 +295,7 @@ func (r *testRelay) submit(from string, to ...string) string {
 	if _, err := io.WriteString(draft, greeting); err != nil {
 		r.Fatal(err)
 	}
-	envelope := &spool.Envelope{Accepted: r.clock.Now(), User: "app", ReversePath: from, MessageID: "<1@app.test>"}
+	envelope := &spool.Envelope{Accepted: r.clock.Now(), User: user, ReversePath: from, MessageID: "<1@app.test>"}
 	for _, address := range to {
 		envelope.Recipients = append(envelope.Recipients, spool.Recipient{Address: address})
 	}

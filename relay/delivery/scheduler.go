@@ -25,6 +25,12 @@ type Scheduler struct {
 	// unrouted are those that are due while no upstream is configured.
 	unrouted  []*entry
 	upstreams []*upstream
+	// users are those of the configuration, lanes the mail of each user that has some, and
+	// holding the lanes with mail that waits because of the user's rates.
+	users   map[string]config.User
+	lanes   map[string]*lane
+	holding map[*lane]struct{}
+
 	running   bool
 	stopTimer func() bool
 	timerAt   time.Time
@@ -46,6 +52,8 @@ func New(options Options) *Scheduler {
 		options: options.withDefaults(),
 		known:   make(map[string]*entry),
 		waiting: byDue(),
+		lanes:   make(map[string]*lane),
+		holding: make(map[*lane]struct{}),
 	}
 	s.metrics = newMetrics(s.options)
 	if s.options.transport == nil {
@@ -108,7 +116,9 @@ func (s *Scheduler) stop(abort func()) {
 // Enqueue takes in a message that is in the spool. It does not keep the envelope. A message
 // that is known already is left as it is.
 func (s *Scheduler) Enqueue(envelope *spool.Envelope) {
-	e := &entry{id: envelope.ID, accepted: envelope.Accepted.UnixNano(), pinned: envelope.Upstream}
+	e := &entry{
+		id: envelope.ID, accepted: envelope.Accepted.UnixNano(), pinned: envelope.Upstream, recipients: pending(envelope),
+	}
 	if !envelope.NextAttempt.IsZero() {
 		e.due = envelope.NextAttempt.UnixNano()
 	}
@@ -117,6 +127,8 @@ func (s *Scheduler) Enqueue(envelope *spool.Envelope) {
 	if _, ok := s.known[e.id]; ok {
 		return
 	}
+	e.lane = s.laneOf(envelope.User)
+	e.lane.queued++
 	s.known[e.id] = e
 	s.schedule(e)
 	s.dispatch()
@@ -124,10 +136,18 @@ func (s *Scheduler) Enqueue(envelope *spool.Envelope) {
 
 // schedule puts a message where it belongs by its due time.
 func (s *Scheduler) schedule(e *entry) {
-	if e.due > s.options.Clock.Now().UnixNano() {
+	switch {
+	case e.due > s.options.Clock.Now().UnixNano():
 		s.waiting.add(e)
-		return
+	case e.lane.paced:
+		s.holdBack(e)
+	default:
+		s.ready(e)
 	}
+}
+
+// ready puts a message where the next attempt is taken from.
+func (s *Scheduler) ready(e *entry) {
 	u := s.route(e)
 	if u == nil {
 		s.unrouted = append(s.unrouted, e)
@@ -166,12 +186,16 @@ func (s *Scheduler) dispatch() {
 	for top := s.waiting.top(); top != nil && top.due <= now.UnixNano(); top = s.waiting.top() {
 		s.schedule(s.waiting.next())
 	}
+	s.letGo(now)
 	wake := time.Time{}
 	for _, u := range s.upstreams {
 		s.start(u, now)
 		if u.ready.Len() > 0 && u.gate.until.After(now) {
 			wake = earlier(wake, u.gate.until)
 		}
+	}
+	for l := range s.holding {
+		wake = earlier(wake, l.until)
 	}
 	if top := s.waiting.top(); top != nil {
 		wake = earlier(wake, time.Unix(0, top.due))
@@ -240,6 +264,7 @@ func (s *Scheduler) begin(u *upstream, fault *Error) {
 		giveUp:     fault != nil,
 		started:    s.options.Clock.Now(),
 	}
+	a.entry.lane.started(a.entry, a.started, a.giveUp)
 	u.active++
 	s.attempts.Add(1)
 	go func() {
@@ -248,6 +273,9 @@ func (s *Scheduler) begin(u *upstream, fault *Error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		u.active--
+		if a.fault != nil && !a.giveUp {
+			a.entry.lane.unused(a.entry, a.started)
+		}
 		s.observe(a)
 		s.finish(a, next)
 	}()
@@ -258,10 +286,15 @@ func (s *Scheduler) finish(a *attempt, next disposition) {
 	switch {
 	case next.done:
 		delete(s.known, a.entry.id)
+		a.entry.lane.queued--
+		s.forget(a.entry.lane)
 	case next.unrecorded:
 		s.options.Clock.AfterFunc(recordAgain, func() { s.recordAgain(a) })
 	default:
 		a.entry.pinned = next.pinned
+		if a.envelope != nil {
+			a.entry.recipients = pending(a.envelope)
+		}
 		a.entry.due = 0
 		if !next.due.IsZero() {
 			a.entry.due = next.due.UnixNano()

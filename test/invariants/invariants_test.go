@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"relay/sasl":       {"relay/config"},
 	"relay/policy":     {"relay/config", "relay/message"},
 	"relay/submission": {"relay/config", "relay/message", "relay/policy", "relay/sasl", "relay/spool"},
-	"relay/delivery":   {"relay/config", "relay/dsn", "relay/message", "relay/spool"},
+	"relay/delivery":   {"relay/config", "relay/dsn", "relay/message", "relay/policy", "relay/spool"},
 	"relay/admin":      {"relay/config"},
 }
 
