@@ -95,6 +95,7 @@ func (p *parts) openServer(_ *config.Config, registry *prometheus.Registry) (err
 		Config:     func() *config.Config { return p.current.Load().Config },
 		Users:      &p.users,
 		Spool:      p.store,
+		Backlog:    p.scheduler.Backlog,
 		Logger:     p.log,
 		Registerer: registry,
 	})

@@ -60,7 +60,7 @@ func TestNoStretchOfTimeHasMoreThanTheRate(t *testing.T) {
 	for _, rate := range []config.Rate{
 		{Messages: 14, Period: time.Minute},
 		{Messages: 1, Period: time.Second},
-		{Messages: 1000, Period: time.Hour},
+		{Messages: 100, Period: time.Hour},
 		{Recipients: 50, Period: time.Minute},
 		{Messages: 5, Recipients: 20, Period: 7 * time.Second},
 	} {

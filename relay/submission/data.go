@@ -28,8 +28,7 @@ func (s *session) Data(r io.Reader) error {
 	}
 	s.conn.watch(true)
 	defer s.conn.watch(false)
-	limits := s.config().Message
-	body := &bodyReader{src: r, limit: limits.MaxSize, refuseBareLF: limits.BareLF == config.BareLFRefuse}
+	body := &bodyReader{src: r, limit: tx.maxSize, refuseBareLF: s.config().Message.BareLF == config.BareLFRefuse}
 	id, refused := s.receive(tx, body)
 	if refused != nil {
 		refused.sender = tx.sender
@@ -60,7 +59,7 @@ func (s *session) takeTransaction() *transaction {
 func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) {
 	content, err := message.ReadContent(body)
 	if err != nil {
-		return "", s.contentRefusal(err)
+		return "", contentRefusal(err, tx.maxSize)
 	}
 	defer content.Close()
 	content.Header.RewriteSenders(s.rewriter())
@@ -74,9 +73,12 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 	defer draft.Abort()
 	envelope := s.complete(tx, draft.ID(), &content.Header)
 	if _, err := content.WriteTo(draft); err != nil {
-		return "", s.contentRefusal(err)
+		return "", contentRefusal(err, tx.maxSize)
 	}
 	envelope.EightBit = content.EightBit()
+	if r := s.takeRate(tx); r != nil {
+		return "", r
+	}
 	// Not bound to the connection: whether the client still listens must not decide whether
 	// a message is half committed.
 	if err := draft.Commit(context.Background(), envelope); err != nil {
@@ -163,13 +165,13 @@ func (s *session) complete(tx *transaction, id string, h *message.Header) *spool
 }
 
 // contentRefusal is what a client is told when its message could not be read or stored.
-func (s *session) contentRefusal(err error) *refusal {
+func contentRefusal(err error, maxSize int64) *refusal {
 	var write *message.WriteError
 	switch {
 	case errors.As(err, &write):
 		return spoolRefusal(err)
 	case errors.Is(err, errTooLarge):
-		return tooLarge(s.config().Message.MaxSize)
+		return tooLarge(maxSize)
 	case errors.Is(err, message.ErrBareCR):
 		// Whether the end of data behind it was seen is not known, so this is the end.
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a bare CR: end lines with CR LF").andHangUp()

@@ -42,8 +42,15 @@ func (s *session) mail(from string, opts *smtp.MailOptions) *refusal {
 	if err := policy.CheckSender(user, from); err != nil {
 		return refuse(reasonSender, 550, 5, 7, 1, err.Error())
 	}
-	if limit := s.config().Message.MaxSize; limit > 0 && opts.Size > limit {
-		return tooLarge(limit)
+	tx.maxSize = policy.MaxSize(user, s.config().Message.MaxSize)
+	if tx.maxSize > 0 && opts.Size > tx.maxSize {
+		return tooLarge(tx.maxSize)
+	}
+	if r := s.checkQueue(user); r != nil {
+		return r
+	}
+	if r := s.checkRate(user, 1); r != nil {
+		return r
 	}
 	if r := s.canStore(); r != nil {
 		return r
@@ -106,8 +113,11 @@ func (s *session) rcpt(to string) *refusal {
 	}
 	// 452, not 552: the client sends to those accepted and comes again with the rest
 	// (RFC 5321 §4.5.3.1.10).
-	if limit := s.config().Message.MaxRecipients; limit > 0 && len(s.tx.recipients) >= limit {
+	if limit := policy.MaxRecipients(s.tx.user, s.config().Message.MaxRecipients); limit > 0 && len(s.tx.recipients) >= limit {
 		return refuse(reasonRecipients, 452, 4, 5, 3, fmt.Sprintf("A message can have %d recipients: send it to the others again", limit))
+	}
+	if r := s.checkRate(s.tx.user, len(s.tx.recipients)+1); r != nil {
+		return r
 	}
 	s.tx.recipients = append(s.tx.recipients, to)
 	s.tx.needsUTF8 = s.tx.needsUTF8 || !a.ASCII()

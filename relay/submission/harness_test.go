@@ -48,6 +48,8 @@ type fixture struct {
 	config  *config.Config
 	metrics *prometheus.Registry
 	log     *syncBuffer
+	backlog func(string) (int, time.Duration)
+	now     func() time.Time
 	stop    func()
 }
 
@@ -90,10 +92,12 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-func (f *fixture) setSenders(senders ...string) {
-	f.users.Replace(map[string]config.User{
-		testUser: {Name: testUser, Passwords: []config.Verifier{testVerifier()}, Senders: senders},
-	})
+func (f *fixture) setSenders(senders ...string) { f.setUser(config.User{Senders: senders}) }
+
+// setUser makes this the only user, with the usual name and password.
+func (f *fixture) setUser(user config.User) {
+	user.Name, user.Passwords = testUser, []config.Verifier{testVerifier()}
+	f.users.Replace(map[string]config.User{testUser: user})
 }
 
 // serve runs a server on the listener until the end of the test.
@@ -102,6 +106,8 @@ func (f *fixture) serve(l net.Listener) {
 		Config:     configOf(f),
 		Users:      f.users,
 		Spool:      f.spool,
+		Backlog:    f.backlog,
+		Now:        f.now,
 		Logger:     slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: f.metrics,
 	})

@@ -14,6 +14,8 @@ const (
 	reasonSender      = "sender_denied"
 	reasonRecipient   = "recipient_denied"
 	reasonRecipients  = "too_many_recipients"
+	reasonRate        = "rate"
+	reasonQueue       = "queue_full"
 	reasonSize        = "too_large"
 	reasonSpace       = "low_space"
 	reasonContent     = "content"

@@ -30,6 +30,9 @@ type Options struct {
 	Users *policy.Users
 	// Spool takes the messages.
 	Spool spool.Spool
+	// Backlog says how many messages of a user wait for delivery, and how long it takes until
+	// the user's rate lets the next one go. Without it nobody's queue is ever full.
+	Backlog func(user string) (messages int, wait time.Duration)
 	// Logger gets a line for each message accepted and for each command refused;
 	// slog.Default when nil.
 	Logger *slog.Logger
@@ -80,6 +83,8 @@ type backend struct {
 	config     func() *config.Config
 	users      *policy.Users
 	spool      spool.Spool
+	backlog    func(user string) (messages int, wait time.Duration)
+	meters     policy.Meters
 	mechanisms *sasl.Mechanisms
 	log        *slog.Logger
 	metrics    *metrics
@@ -112,6 +117,7 @@ func newBackend(opts Options) (*backend, error) {
 		config:     opts.Config,
 		users:      opts.Users,
 		spool:      opts.Spool,
+		backlog:    opts.Backlog,
 		mechanisms: mechanisms,
 		log:        opts.Logger,
 		metrics:    m,

@@ -88,6 +88,8 @@ type transaction struct {
 	// sender is the reverse-path, empty for the null one.
 	sender     string
 	recipients []string
+	// maxSize in bytes that the user may send, 0 for any.
+	maxSize int64
 	// askedUTF8 is true when the client sent SMTPUTF8, which many do without need.
 	askedUTF8 bool
 	// needsUTF8 is true when an address is not ASCII.

@@ -1,0 +1,63 @@
+package submission
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// checkRate refuses mail of a user whose rate is set to refuse and has no place for it now.
+func (s *session) checkRate(user *config.User, recipients int) *refusal {
+	return tooFast(user, s.meters.Wait(user, s.now(), recipients))
+}
+
+// takeRate counts a message against the user's rate, or refuses it.
+func (s *session) takeRate(tx *transaction) *refusal {
+	return tooFast(tx.user, s.meters.Take(tx.user, s.now(), len(tx.recipients)))
+}
+
+func tooFast(user *config.User, wait time.Duration) *refusal {
+	if wait == 0 {
+		return nil
+	}
+	return refuse(reasonRate, 450, 4, 7, 1, fmt.Sprintf(
+		"User %s has sent all that its rate allows: try again in %s", user.Name, inWords(wait)))
+}
+
+// checkQueue refuses mail of a user who has all the messages in the queue that it may have.
+func (s *session) checkQueue(user *config.User) *refusal {
+	if user.MaxQueued == 0 || s.backlog == nil {
+		return nil
+	}
+	messages, wait := s.backlog(user.Name)
+	if messages < user.MaxQueued {
+		return nil
+	}
+	// Without a rate in the way it is an upstream that is waited for, nobody knows how long.
+	return refuse(reasonQueue, 450, 4, 7, 1, fmt.Sprintf(
+		"User %s has %d messages waiting for delivery, as many as it may have: try again in %s",
+		user.Name, messages, inWords(max(wait, time.Minute))))
+}
+
+// inWords rounds a wait up to what a person would say.
+func inWords(wait time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"hour", time.Hour}, {"minute", time.Minute}} {
+		if wait > 2*unit.size {
+			return plural(wait, unit.size, unit.name)
+		}
+	}
+	return plural(wait, time.Second, "second")
+}
+
+func plural(wait, unit time.Duration, name string) string {
+	n := math.Ceil(wait.Seconds() / unit.Seconds())
+	if n != 1 {
+		name += "s"
+	}
+	return fmt.Sprintf("%.0f %s", n, name)
+}
