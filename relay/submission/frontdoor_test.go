@@ -14,7 +14,7 @@ import (
 
 // behindFrontDoor runs a server behind a real front door and returns the addresses of its
 // ports, 465 first.
-func behindFrontDoor(t *testing.T, change ...func(*fixture)) (f *fixture, submissions, submission string) {
+func behindFrontDoor(t testing.TB, change ...func(*fixture)) (f *fixture, submissions, submission string) {
 	t.Helper()
 	f = newFixture(t)
 	for _, c := range change {
