@@ -154,6 +154,42 @@ func TestAbortWhileTheClientDoesNotRead(t *testing.T) {
 	}
 }
 
+// A client that sends and never reads must not hold a session for ever.
+func TestAReplyThatIsNotTakenEndsTheSession(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *Options) {
+		o.Timeouts.Write = 50 * time.Millisecond
+		o.Timeouts.Close = 50 * time.Millisecond
+	})
+	c := h.dialTLS(t)
+	c.say("EHLO x", "250 ")
+	if _, err := (<-h.backend.conns).Write([]byte("250 " + strings.Repeat("x", 1<<24) + "\r\n")); err == nil {
+		t.Error("16 MiB were taken by a client that does not read")
+	}
+	waitFor(t, "the connection is cut", func() bool { return h.census.count() == 0 })
+}
+
+func TestDefaultTimesAreThoseOfTheStandard(t *testing.T) {
+	t.Parallel()
+	var d Timeouts
+	d.setDefaults()
+	switch {
+	case d.Command < 5*time.Minute:
+		t.Errorf("a command has %v, RFC 5321 §4.5.3.2.7 wants 5 minutes", d.Command)
+	case d.Body < 3*time.Minute:
+		t.Errorf("a part of a body has %v, RFC 5321 §4.5.3.2.5 wants 3 minutes", d.Body)
+	case d.Close > time.Second:
+		t.Errorf("a connection takes %v to close", d.Close)
+	case d.Silence != 5*time.Second:
+		t.Errorf("a silent client of port 465 has %v", d.Silence)
+	}
+	var l Limits
+	l.setDefaults()
+	if l.Line < 12288 {
+		t.Errorf("a line has %d bytes, RFC 4954 §4 wants 12288", l.Line)
+	}
+}
+
 func TestLimitsOfASession(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
