@@ -330,7 +330,7 @@ func TestCommandsMustEndWithCRLF(t *testing.T) {
 // go-smtp runs the chunk of a BDAT that it cannot read as commands.
 func TestAChunkIsNeverRunAsCommands(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"BDAT 4294967296 LAST", "BDAT 5 LAST again", "BDAT -1", "BDAT 5 FIRST"} {
+	for _, command := range []string{"BDAT", "BDAT 4294967296 LAST", "BDAT 5 LAST again", "BDAT -1", "BDAT 5 FIRST"} {
 		h := newHouse(t, nil)
 		c := h.dialTLS(t)
 		c.say("EHLO x", "250 ")
