@@ -23,6 +23,7 @@ type Config struct {
 	Users     Users      `yaml:"users,omitempty"`
 	Queue     Queue      `yaml:"queue,omitempty"`
 	Message   Message    `yaml:"message,omitempty"`
+	DKIM      []DKIMKey  `yaml:"dkim,omitempty"`
 	Logging   Logging    `yaml:"logging,omitempty"`
 	Admin     Admin      `yaml:"admin,omitempty"`
 }
@@ -80,6 +81,8 @@ type Upstream struct {
 	// CAFile is a PEM bundle that replaces the public CA roots for this upstream.
 	CAFile string         `yaml:"caFile,omitempty"`
 	Limits UpstreamLimits `yaml:"limits,omitempty"`
+	// UnsignedHeaders are left out of DKIM signatures, since this upstream changes them.
+	UnsignedHeaders []string `yaml:"unsignedHeaders,omitempty"`
 }
 
 // TLSMode is how the connection to an upstream is encrypted.

@@ -124,6 +124,9 @@ func (p *pass) snapshot() (*Snapshot, bool) {
 			s.Upstreams = append(s.Upstreams, resolved)
 		}
 	}
+	for _, k := range c.DKIM {
+		s.DKIM = append(s.DKIM, p.dkimKey(k))
+	}
 	s.Loaded = p.loaded()
 	p.checkExpiry(s)
 	for _, problem := range p.problems {

@@ -36,6 +36,9 @@ func (c *Config) filePaths() []*string {
 	for i := range c.Users.Files {
 		paths = append(paths, &c.Users.Files[i])
 	}
+	for i := range c.DKIM {
+		paths = append(paths, &c.DKIM[i].KeyFile)
+	}
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
 		paths = append(paths, &u.CAFile, &u.Auth.UsernameFile, &u.Auth.PasswordFile)

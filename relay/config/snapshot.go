@@ -20,6 +20,8 @@ type Snapshot struct {
 	// Upstreams with their credentials, in the order of the configuration. One whose files
 	// cannot be used is left out: without its login or CA it must not be tried.
 	Upstreams []ResolvedUpstream
+	// DKIM are the keys to sign with, in the order of the configuration.
+	DKIM []ResolvedDKIMKey
 	// Loaded maps each directory read to the DirHash of the content in use.
 	Loaded map[string]string
 	// Errors are the parts whose newest content could not be used.

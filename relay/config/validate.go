@@ -79,6 +79,7 @@ func (c *Config) validate(k *checker) {
 	c.Users.validate(k)
 	c.Queue.validate(k)
 	c.Message.validate(k)
+	c.validateDKIM(k)
 	c.Logging.validate(k)
 	c.Admin.validate(k)
 }

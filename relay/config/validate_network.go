@@ -66,6 +66,15 @@ func (u *Upstream) validate(k *checker, prefix string) {
 		k.failf(prefix+"plaintextAcknowledgement", "tls is None: write %q here, or use Implicit or StartTLS", PlaintextAcknowledgement)
 	}
 	u.Auth.validate(k, prefix+"auth.")
+	for i, name := range u.UnsignedHeaders {
+		field := fmt.Sprintf("%sunsignedHeaders[%d]", prefix, i)
+		switch {
+		case !isHeaderName(name):
+			k.failf(field, "%q is not the name of a header field: write one such as Message-ID, without a colon", name)
+		case strings.EqualFold(name, "From"):
+			k.failf(field, "From must be signed (RFC 6376 §5.4): take it out of the list")
+		}
+	}
 	positive(k, prefix+"limits.", map[string]int{
 		"connections":           u.Limits.Connections,
 		"messagesPerConnection": u.Limits.MessagesPerConnection,

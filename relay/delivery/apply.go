@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim"
 )
 
 // Apply replaces the configuration. Attempts under way end as they began; an upstream that
@@ -9,7 +10,7 @@ import (
 func (s *Scheduler) Apply(snapshot *config.Snapshot) {
 	s.mu.Lock()
 	hostname := snapshot.Config.Hostname
-	s.settings = settings{hostname, snapshot.Config.Queue, snapshot.Config.Logging.Recipients}
+	s.settings = settings{hostname, snapshot.Config.Queue, snapshot.Config.Logging.Recipients, dkimKeys(snapshot)}
 	s.applyRates(snapshot.Users)
 	due := append(s.takeBack(), s.unrouted...)
 	s.unrouted = nil
@@ -44,6 +45,14 @@ func (s *Scheduler) Apply(snapshot *config.Snapshot) {
 	for _, t := range replaced {
 		go t.close()
 	}
+}
+
+func dkimKeys(snapshot *config.Snapshot) []dkim.Key {
+	var keys []dkim.Key
+	for _, k := range snapshot.DKIM {
+		keys = append(keys, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer})
+	}
+	return keys
 }
 
 // take returns the upstream of a name, a new one when there is none.

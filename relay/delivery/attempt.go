@@ -130,6 +130,9 @@ func (a *attempt) message(batch []int) message {
 		size:        e.Size,
 		eightBit:    e.EightBit,
 		smtpUTF8:    e.SMTPUTF8,
+		longLines:   e.LongLines,
+		keys:        a.settings.dkim,
+		unsigned:    a.config.UnsignedHeaders,
 		open:        func() (io.ReadCloser, error) { return a.scheduler.options.Spool.Open(e.ID) },
 	}
 	for _, i := range batch {

@@ -135,7 +135,7 @@ func TestContentThatStallsEndsTheConnection(t *testing.T) {
 	c := &connection{raw: client, timeouts: Timeouts{DataBlock: 20 * time.Millisecond, Quit: 20 * time.Millisecond}}
 	c.use(client)
 	tr := &transaction{connection: c}
-	_, failure := tr.content(strings.NewReader(strings.Repeat("0123456789\r\n", writeBuffer)))
+	_, failure := tr.content(&fitted{source: &sourceReader{Reader: strings.NewReader(strings.Repeat("0123456789\r\n", writeBuffer))}})
 	if failure == nil || failure.Step != StepContent || failure.Class != ClassConnect || failure.uncertain() {
 		t.Fatalf("failure %+v", failure)
 	}

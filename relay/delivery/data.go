@@ -80,13 +80,10 @@ func (d *dotWriter) end() error {
 }
 
 // content sends the content after the upstream asked for it.
-func (t *transaction) content(content io.Reader) (reply, *Error) {
+func (t *transaction) content(fit *fitted) (reply, *Error) {
 	writer := &dotWriter{w: t.w}
-	source := &sourceReader{Reader: content}
-	buffer := copyBuffers.Get().(*[writeBuffer]byte)
-	defer copyBuffers.Put(buffer)
-	if _, err := io.CopyBuffer(writer, source, buffer[:]); err != nil {
-		return t.abandon(err, source.err)
+	if err := fit.writeTo(writer); err != nil {
+		return t.abandon(err, fit.source.err)
 	}
 	if err := writer.end(); err != nil {
 		return t.abandon(err, nil)

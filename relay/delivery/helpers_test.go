@@ -125,9 +125,16 @@ func mail(content string, recipients ...string) message {
 		reversePath: "app@example.com",
 		recipients:  recipients,
 		size:        int64(len(content)),
-		open:        func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil },
+		open:        func() (io.ReadCloser, error) { return newSource(content), nil },
 	}
 }
+
+// source is content as the spool opens it.
+type source struct{ *strings.Reader }
+
+func newSource(content string) source { return source{strings.NewReader(content)} }
+
+func (source) Close() error { return nil }
 
 const greeting = "Subject: hi\r\n\r\nhello\r\n"
 

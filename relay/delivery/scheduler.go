@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
@@ -44,6 +45,7 @@ type settings struct {
 	hostname      string
 	queue         config.Queue
 	logRecipients string
+	dkim          []dkim.Key
 }
 
 // New makes a Scheduler. Nothing is delivered before Run.

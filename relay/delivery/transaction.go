@@ -2,9 +2,10 @@ package delivery
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim"
 )
 
 // message is what one transaction transfers.
@@ -14,6 +15,10 @@ type message struct {
 	size        int64
 	eightBit    bool
 	smtpUTF8    bool
+	longLines   bool
+	// keys to sign with, and the header fields to leave out of it.
+	keys     []dkim.Key
+	unsigned []string
 	// open returns the content. It is called again when a transaction is repeated.
 	open func() (io.ReadCloser, error)
 }
@@ -68,6 +73,10 @@ func (t *transaction) run() (reply, *Error) {
 		return reply{}, localFailure(err)
 	}
 	defer func() { _ = content.Close() }()
+	fit, failure := t.prepare(content)
+	if failure != nil {
+		return reply{}, failure
+	}
 	if failure := t.reset(); failure != nil {
 		return reply{}, failure
 	}
@@ -83,7 +92,7 @@ func (t *transaction) run() (reply, *Error) {
 	if t.taken == 0 {
 		return reply{}, nil
 	}
-	return t.content(content)
+	return t.content(fit)
 }
 
 // localFailure is a failure of the relay's own, which is nobody else's fault.
@@ -97,10 +106,6 @@ func (t *transaction) check() *Error {
 	m := &t.message
 	if m.reversePath != "" && !wireSafe(m.reversePath) {
 		return refusal(ClassSender, StepMAIL, 553, "5.1.7", "the sender address is not valid")
-	}
-	if limit := t.extensions.size(); limit > 0 && m.size > limit {
-		return refusal(ClassMessage, StepMAIL, 552, "5.3.4",
-			fmt.Sprintf("the message has %d bytes, the upstream takes %d", m.size, limit))
 	}
 	m.smtpUTF8 = m.smtpUTF8 || !isASCII(m.reversePath)
 	if m.smtpUTF8 && !t.extensions.has("SMTPUTF8") {
@@ -133,7 +138,6 @@ func (t *transaction) mail() string {
 	if t.extensions.has("SIZE") {
 		line += " SIZE=" + strconv.FormatInt(m.size, 10)
 	}
-	// An upstream without 8BITMIME gets 8-bit content as it is: nearly all of them take it.
 	// RFC 6531 §3.1: a message that needs SMTPUTF8 has 8-bit content, in its header.
 	if (m.eightBit || m.smtpUTF8) && t.extensions.has("8BITMIME") {
 		line += " BODY=8BITMIME"

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"crypto/tls"
+	"reflect"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,7 +42,7 @@ func (s *Scheduler) newPool(u config.ResolvedUpstream, connections prometheus.Ga
 
 // sameUpstream reports whether connections to a serve for b as well.
 func sameUpstream(a, b config.ResolvedUpstream) bool {
-	if a.Upstream != b.Upstream || a.Username != b.Username || a.Password != b.Password {
+	if !reflect.DeepEqual(a.Upstream, b.Upstream) || a.Username != b.Username || a.Password != b.Password {
 		return false
 	}
 	if a.RootCAs == nil || b.RootCAs == nil {

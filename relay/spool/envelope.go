@@ -26,6 +26,9 @@ type Envelope struct {
 	SMTPUTF8 bool `json:"smtpUTF8,omitempty"`
 	// EightBit is true when the body has octets above 127 (RFC 6152).
 	EightBit bool `json:"eightBit,omitempty"`
+	// LongLines is true when there are lines of more than 998 octets, which no server has to
+	// take (RFC 5321 §4.5.3.1.6).
+	LongLines bool `json:"longLines,omitempty"`
 	// Attempts is the number of finished attempts that count for the back-off.
 	Attempts int `json:"attempts,omitempty"`
 	// NextAttempt is when delivery is due again; zero means at once.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message/recode"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
@@ -72,9 +73,16 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 	}
 	defer draft.Abort()
 	envelope := s.complete(tx, draft.ID(), &content.Header)
-	if _, err := content.WriteTo(draft); err != nil {
+	scanner := recode.NewScanner()
+	if _, err := content.WriteTo(io.MultiWriter(draft, scanner)); err != nil {
 		return "", contentRefusal(err, tx.maxSize)
 	}
+	// What can never be sent is better refused now than bounced later.
+	plan, err := scanner.Plan(recode.Limits{})
+	if err != nil {
+		return "", refuse(reasonContent, 554, 5, 6, 0, "The message cannot be sent on: "+err.Error())
+	}
+	envelope.LongLines = plan.Changes()
 	envelope.EightBit = content.EightBit()
 	if r := s.takeRate(tx); r != nil {
 		return "", r

@@ -24,6 +24,8 @@ func TestContentThatIsRefused(t *testing.T) {
 		{"bare CR", "Subject: x\r\n\r\na\rb", "554 5.6.0 The message has a bare CR", true},
 		{"bare CR in the header", "Subject: x\rFrom: y\r\n\r\n", "554 5.6.0 The message has a bare CR", true},
 		{"large header", strings.Repeat("X: "+strings.Repeat("y", 900)+"\r\n", 300), "554 5.6.0 The header is larger", false},
+		{"long line in a signed part", "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n" + strings.Repeat("x", 999) + "\r\n--b--\r\n", "554 5.6.0 The message cannot be sent on: a signed part has a line", false},
+		{"header line that cannot be folded", "X: " + strings.Repeat("x", 999) + "\r\n\r\n", "554 5.6.0 The message cannot be sent on: the message has a line", false},
 		{"loop", strings.Repeat("Received: x\r\n", message.MaxReceived+1) + "\r\n", "554 5.4.6 ", false},
 		{"From of somebody else", "From: boss@example.org\r\n\r\n", "550 5.7.1 user app.shop may not send as boss@example.org in the From header field: allowed is example.com, by ", false},
 		{"second From", "From: app@example.com\r\nFrom: boss@example.org\r\n\r\n", "554 5.6.0 the message has 2 From header fields", false},
@@ -166,6 +168,8 @@ func TestLongLinesPass(t *testing.T) {
 	c.do("Subject: x\r\n\r\n"+line+"\r\n.", "250 ")
 	if m := f.spool.messages(); len(m) != 1 || !strings.HasSuffix(m[0].content, "\r\n\r\n"+line+"\r\n") {
 		t.Error("the line did not pass unaltered")
+	} else if !m[0].envelope.LongLines {
+		t.Error("the envelope does not tell of it")
 	}
 }
 

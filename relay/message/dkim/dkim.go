@@ -18,7 +18,7 @@ import (
 type Key struct {
 	Domain   string
 	Selector string
-	// Signer is an RSA or Ed25519 key.
+	// Signer is an RSA or Ed25519 key. Without it nothing can be sent for the domain.
 	Signer crypto.Signer
 }
 
@@ -50,6 +50,9 @@ type Signer struct {
 	body    io.Writer
 	err     error
 }
+
+// ErrNoKey means that a domain's key is not known.
+var ErrNoKey = errors.New("the private key is missing")
 
 // NewSigner returns a Signer that uses those of the keys that are for the domain of the From
 // field. Fields named in unsigned are left out of the signature, for servers that change them.
@@ -101,6 +104,9 @@ func (s *Signer) start(header []byte) error {
 	defer content.Close()
 	var writers []io.Writer
 	for _, key := range choose(s.keys, &content.Header) {
+		if key.Signer == nil {
+			return fmt.Errorf("%w: %s._domainkey.%s", ErrNoKey, key.Selector, key.Domain)
+		}
 		signer, err := dkim.NewSigner(&dkim.SignOptions{
 			Domain:                 key.Domain,
 			Selector:               key.Selector,
@@ -177,7 +183,8 @@ func fieldList(h *message.Header, unsigned []string) []string {
 			continue
 		}
 		n := h.Count(name)
-		if overSigned[name] {
+		// A message may have no To, and some servers write "undisclosed-recipients" there.
+		if overSigned[name] && (n > 0 || name != "To") {
 			n++
 		}
 		for ; n > 0 && length+len(name) < maxFieldList; n-- {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim/dkimtest"
 )
 
 // keys are made once: RSA takes its time.
@@ -46,7 +48,7 @@ func sign(t *testing.T, message string, unsigned ...string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return unfoldedFields(string(out))
+	return dkimtest.Fields(string(out))
 }
 
 const text = "Received: from a\r\n\tby b\r\nFrom: App <app@example.com>\r\nTo:  bob@example.net\r\nSubject: a\r\n  folded\tone\r\n" +
@@ -72,7 +74,7 @@ func TestBothSignaturesAreValid(t *testing.T) {
 				t.Fatalf("%d signatures: %q", len(signatures), signatures)
 			}
 			for i, algorithm := range []string{"rsa-sha256", "ed25519-sha256"} {
-				tags, err := verify(signatures[i]+message, publicKeys())
+				tags, err := dkimtest.Verify(signatures[i]+message, publicKeys())
 				if err != nil || tags["a"] != algorithm || tags["d"] != "example.com" {
 					t.Errorf("%v: %q", err, signatures[i])
 				}
@@ -98,7 +100,7 @@ func TestSignatureNoticesChanges(t *testing.T) {
 		"a Cc where none was": "Cc: x@example.net\r\n" + text,
 		"no Content-Type":     strings.Replace(text, "Content-Type: text/plain\r\n", "", 1),
 	} {
-		if _, err := verify(signature+changed, publicKeys()); err == nil {
+		if _, err := dkimtest.Verify(signature+changed, publicKeys()); err == nil {
 			t.Errorf("%s: the signature is still valid", name)
 		}
 	}
@@ -107,9 +109,18 @@ func TestSignatureNoticesChanges(t *testing.T) {
 		"other folds":      strings.Replace(text, "a\r\n  folded", "a folded", 1),
 		"an unsigned one":  strings.Replace(text, "X-Other: y", "X-Other: z", 1),
 	} {
-		if _, err := verify(signature+changed, publicKeys()); err != nil {
+		if _, err := dkimtest.Verify(signature+changed, publicKeys()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestServerMayAddAMissingTo(t *testing.T) {
+	t.Parallel()
+	message := "From: a@example.com\r\n\r\nx\r\n"
+	signature := sign(t, message)[0]
+	if _, err := dkimtest.Verify(signature+"To: undisclosed-recipients:;\r\n"+message, publicKeys()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -118,7 +129,7 @@ func TestUnsignedFieldsMayChange(t *testing.T) {
 	message := "Date: today\r\nMessage-ID: <a@b>\r\nFrom: a@example.com\r\n\r\nx\r\n"
 	signature := sign(t, message, "date", "MESSAGE-ID", "From")[0]
 	changed := strings.Replace(strings.Replace(message, "today", "tomorrow", 1), "<a@b>", "<c@d>", 1)
-	tags, err := verify(signature+changed, publicKeys())
+	tags, err := dkimtest.Verify(signature+changed, publicKeys())
 	if err != nil || strings.Contains(tags["h"], "Date") || strings.Count(tags["h"], "From") != 2 {
 		t.Errorf("%v: h=%s", err, tags["h"])
 	}
@@ -141,7 +152,7 @@ func TestKeysAreChosenByTheFromDomain(t *testing.T) {
 	} {
 		var got []string
 		for _, f := range sign(t, from+"\r\n\r\nx\r\n") {
-			got = append(got, tagsOf(f)["s"])
+			got = append(got, dkimtest.Tags(f)["s"])
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: signed with %q, want %q", from, got, want)

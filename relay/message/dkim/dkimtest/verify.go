@@ -1,4 +1,6 @@
-package dkim
+// Package dkimtest verifies relaxed/relaxed DKIM signatures in tests. It is written from RFC 6376
+// §3.4, §3.5 and §6.1 and shares nothing with the signer, which must not be its own judge.
+package dkimtest
 
 import (
 	"bytes"
@@ -12,9 +14,6 @@ import (
 	"strings"
 )
 
-// This is a verifier of relaxed/relaxed signatures written from RFC 6376 §3.4, §3.5 and §6.1,
-// so that the signer is not its own judge.
-
 var (
 	blanks      = regexp.MustCompile(`[ \t]+`)
 	allBlanks   = regexp.MustCompile(`[ \t\r\n]+`)
@@ -23,13 +22,14 @@ var (
 	signatureOf = regexp.MustCompile(`(?s)(^|;)([ \t\r\n]*b[ \t\r\n]*=)[^;]*`)
 )
 
-// verify checks the topmost DKIM-Signature of a message and returns its tags.
-func verify(message string, public map[string]crypto.PublicKey) (map[string]string, error) {
+// Verify checks the topmost DKIM-Signature of a message and returns its tags. The public keys
+// are by their name in the DNS.
+func Verify(message string, public map[string]crypto.PublicKey) (map[string]string, error) {
 	header, body, ok := strings.Cut(message, "\r\n\r\n")
 	if !ok {
 		return nil, fmt.Errorf("no end of the header")
 	}
-	fields := unfoldedFields(header + "\r\n")
+	fields := Fields(header + "\r\n")
 	signature := ""
 	for _, f := range fields {
 		if strings.HasPrefix(f, "DKIM-Signature:") {
@@ -37,7 +37,7 @@ func verify(message string, public map[string]crypto.PublicKey) (map[string]stri
 			break
 		}
 	}
-	tags := tagsOf(signature)
+	tags := Tags(signature)
 	if tags["v"] != "1" || tags["c"] != "relaxed/relaxed" {
 		return tags, fmt.Errorf("tags %v", tags)
 	}
@@ -86,8 +86,8 @@ func check(tags map[string]string, public crypto.PublicKey, signed []byte) error
 	return fmt.Errorf("no public key for %s._domainkey.%s", tags["s"], tags["d"])
 }
 
-// unfoldedFields cuts a header into fields with their folds.
-func unfoldedFields(header string) []string {
+// Fields cuts a header into fields with their folds.
+func Fields(header string) []string {
 	var fields []string
 	for line := range strings.Lines(header) {
 		if n := len(fields); n > 0 && (line[0] == ' ' || line[0] == '\t') {
@@ -99,7 +99,8 @@ func unfoldedFields(header string) []string {
 	return fields
 }
 
-func tagsOf(signature string) map[string]string {
+// Tags are the tags of a DKIM-Signature field, without white space.
+func Tags(signature string) map[string]string {
 	tags := map[string]string{}
 	_, list, _ := strings.Cut(signature, ":")
 	for _, tag := range strings.Split(list, ";") {
