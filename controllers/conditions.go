@@ -26,6 +26,10 @@ func recordChanges(recorder events.EventRecorder, object client.Object, before, 
 	said := map[string]bool{}
 	for i := range after {
 		c := &after[i]
+		if c.Type == v1alpha1.ConditionReconciling {
+			// It comes and goes with every change; the others tell of the steps in between.
+			continue
+		}
 		old := meta.FindStatusCondition(before, c.Type)
 		if old != nil && old.Status == c.Status && old.Reason == c.Reason {
 			continue
@@ -43,17 +47,12 @@ func recordChanges(recorder events.EventRecorder, object client.Object, before, 
 	}
 }
 
-// bad reports whether a condition tells of something that is not as it should be; of the two
-// that are true in that case, work in progress is not bad.
+// bad reports whether a condition tells of something that is not as it should be.
 func bad(c *metav1.Condition) bool {
-	switch c.Type {
-	case v1alpha1.ConditionStalled:
+	if c.Type == v1alpha1.ConditionStalled {
 		return c.Status == metav1.ConditionTrue
-	case v1alpha1.ConditionReconciling:
-		return false
-	default:
-		return c.Status == metav1.ConditionFalse
 	}
+	return c.Status == metav1.ConditionFalse
 }
 
 // clip keeps a note within what an event may hold.

@@ -31,7 +31,7 @@ func TestEventsTellOfChangesOnce(t *testing.T) {
 		{"another reason", []metav1.Condition{missing}, []metav1.Condition{condition("UpstreamReady", no, "UpstreamSecretIncomplete", "b")}, []string{"Warning UpstreamSecretIncomplete b"}},
 		{"mended", []metav1.Condition{missing}, []metav1.Condition{condition("UpstreamReady", yes, "Configured", "c")}, []string{"Normal Configured c"}},
 		{"stalled", []metav1.Condition{condition("Stalled", no, "NotStalled", "a")}, []metav1.Condition{condition("Stalled", yes, "NameTaken", "d")}, []string{"Warning NameTaken d"}},
-		{"reconciling", []metav1.Condition{condition("Reconciling", no, "UpToDate", "a")}, []metav1.Condition{condition("Reconciling", yes, "PodsStarting", "e")}, []string{"Normal PodsStarting e"}},
+		{"reconciling", []metav1.Condition{condition("Reconciling", no, "UpToDate", "a")}, []metav1.Condition{condition("Reconciling", yes, "PodsStarting", "e")}, nil},
 	} {
 		recorder := events.NewFakeRecorder(10)
 		recordChanges(recorder, &v1alpha1.MailRelay{}, tc.before, tc.after)

@@ -26,13 +26,19 @@ func (r *MailRelayReconciler) summarise(ctx context.Context, s *scope, failure e
 	if equality.Semantic.DeepEqual(s.before.Status, s.relay.Status) {
 		return nil
 	}
-	if err := r.Client.Status().Patch(ctx, s.relay, client.MergeFrom(s.before)); err != nil {
+	if err := r.Client.Status().Patch(ctx, s.relay, fromThePresent(s.before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if !s.namespaceEnds {
 		recordChanges(r.Events, s.relay, s.before.Status.Conditions, conditions)
 	}
 	return nil
+}
+
+// fromThePresent makes a patch that the API server refuses as a conflict when before is not
+// the newest version: compared with an old status, what was told already would be told again.
+func fromThePresent(before client.Object) client.Patch {
+	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 }
 
 // conditions of this pass. One that failed or is paused has not found all the facts, and

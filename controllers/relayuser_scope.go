@@ -87,7 +87,7 @@ func (r *RelayUserReconciler) summarise(ctx context.Context, s *userScope, failu
 	if equality.Semantic.DeepEqual(s.before.Status, s.user.Status) {
 		return nil
 	}
-	if err := r.Client.Status().Patch(ctx, s.user, client.MergeFrom(s.before)); err != nil {
+	if err := r.Client.Status().Patch(ctx, s.user, fromThePresent(s.before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	recordChanges(r.Events, s.user, s.before.Status.Conditions, conditions)
