@@ -44,6 +44,7 @@ func TestUpCrashUpDown(t *testing.T) {
 		t.Errorf("status:\n%s", out.String())
 	}
 	c := New(place, os.Stdout)
+	checkExec(t, c)
 	etcd, _, err := c.records.Read("etcd")
 	must("read the record of etcd", err)
 	must("kill etcd", process.Stop(etcd.Identity, 0))
