@@ -41,7 +41,7 @@ type User struct {
 type Rate struct {
 	Messages   int `yaml:"messages,omitempty"`
 	Recipients int `yaml:"recipients,omitempty"`
-	// Period is from a second to a day.
+	// Period is from a second to a hundred days.
 	Period time.Duration `yaml:"period"`
 }
 

@@ -46,11 +46,14 @@ func (u *User) validate(k *checker, prefix string) {
 	}
 }
 
+// longestPeriod is that of a rate of one a day, shared by a hundred relays.
+const longestPeriod = 100 * 24 * time.Hour
+
 func (r Rate) validate(k *checker, field string) {
 	if r.Messages < 0 || r.Recipients < 0 || r.Messages+r.Recipients == 0 {
 		k.failf(field, "limits nothing: write how many messages, recipients or both there may be in the period")
 	}
-	if r.Period < time.Second || r.Period > 24*time.Hour {
-		k.failf(field+".period", "%s is not from 1s to 24h: write a period such as 1m", r.Period)
+	if r.Period < time.Second || r.Period > longestPeriod {
+		k.failf(field+".period", "%s is not from 1s to %.0fh: write a period such as 1m", r.Period, longestPeriod.Hours())
 	}
 }

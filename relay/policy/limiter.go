@@ -8,8 +8,8 @@ import (
 )
 
 // Limiter counts what a user sends against all of the user's rates. In no stretch of time
-// that is as long as a rate's period more is taken than the rate has. Two cannot use it at
-// the same time.
+// that is as long as a rate's period more is taken than the rate has, unless a single message
+// is more. Two cannot use it at the same time.
 type Limiter struct {
 	windows []*window
 	// reserved messages and recipients will be taken soon.
@@ -45,8 +45,8 @@ func (l *Limiter) Change(rates []config.Rate) {
 }
 
 // Wait returns how long it takes until a message with that many recipients can be taken; 0
-// when it can be now. A message that is more than a rate has can be taken when nothing else
-// was.
+// when it can be now. A message with more recipients than a rate has can be taken when nothing
+// else was, and then nothing for as many periods as it has used up.
 func (l *Limiter) Wait(now time.Time, recipients int) time.Duration {
 	longest := time.Duration(0)
 	for _, w := range l.windows {
@@ -86,8 +86,5 @@ func (l *Limiter) UnreserveAll() { l.reserved = amount{} }
 
 // Idle reports whether the limiter would forget nothing if it were made anew.
 func (l *Limiter) Idle(now time.Time) bool {
-	return !slices.ContainsFunc(l.windows, func(w *window) bool {
-		w.advance(now)
-		return w.used > 0
-	})
+	return !slices.ContainsFunc(l.windows, func(w *window) bool { return !w.idle(now) })
 }

@@ -119,15 +119,25 @@ func TestMessageLargerThanTheRateGoesAlone(t *testing.T) {
 	t.Parallel()
 	l := limiterOf(config.Rate{Recipients: 10, Period: time.Minute})
 	l.Take(noon, 1)
-	if wait := l.Wait(noon, 50); wait < time.Minute || wait > 61*time.Second {
+	if wait := l.Wait(noon, 45); wait < time.Minute || wait > 61*time.Second {
 		t.Errorf("behind another: %s", wait)
 	}
-	if l.Wait(noon.Add(2*time.Minute), 50) != 0 {
+	later := noon.Add(2 * time.Minute)
+	if l.Wait(later, 45) != 0 {
 		t.Error("it can never go")
 	}
 	l.Reserve(1)
-	if l.Wait(noon.Add(2*time.Minute), 50) == 0 {
+	if l.Wait(later, 45) == 0 {
 		t.Error("it goes with one that is reserved")
+	}
+	l.Unreserve(1)
+	l.Take(later, 45)
+	if wait := l.Wait(later, 1); wait != 5*time.Minute || l.Idle(later.Add(wait-1)) {
+		t.Errorf("45 at 10 a minute used up %s", wait)
+	}
+	l.Return(later, 45)
+	if l.Wait(later, 10) != 0 {
+		t.Error("what was returned is still counted")
 	}
 }
 

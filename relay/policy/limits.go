@@ -7,14 +7,8 @@ import "github.com/mailrelay-dev/mailrelay-operator/relay/config"
 func MaxSize(user *config.User, relay int64) int64 { return narrow(relay, user.MaxSize) }
 
 // MaxRecipients is how many recipients a message of the user may have, given the limit of the
-// relay; 0 for any number. What is more than a rate allows could never be sent at that rate.
-func MaxRecipients(user *config.User, relay int) int {
-	limit := narrow(relay, user.MaxRecipients)
-	for _, r := range user.Rates {
-		limit = narrow(limit, r.Recipients)
-	}
-	return limit
-}
+// relay; 0 for any number.
+func MaxRecipients(user *config.User, relay int) int { return narrow(relay, user.MaxRecipients) }
 
 // narrow is the smaller of two limits; 0 is none.
 func narrow[N int | int64](a, b N) N {

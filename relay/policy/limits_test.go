@@ -17,7 +17,6 @@ func TestLimitsOfAUserOnlyNarrowThoseOfTheRelay(t *testing.T) {
 		{config.User{}, 1000, 100},
 		{config.User{MaxSize: 999, MaxRecipients: 99}, 999, 99},
 		{config.User{MaxSize: 1001, MaxRecipients: 101}, 1000, 100},
-		{config.User{Rates: []config.Rate{{Recipients: 7}, {Messages: 1}, {Recipients: 9}}}, 1000, 7},
 	} {
 		size, recipients := MaxSize(&tc.user, 1000), MaxRecipients(&tc.user, 100)
 		if size != tc.size || recipients != tc.recipients {

@@ -20,6 +20,8 @@ type window struct {
 	counts [slots + 1]int
 	newest int64
 	used   int
+	// rest is how long nothing can be taken after more than the limit was at once.
+	rest time.Time
 }
 
 func (w *window) same(other *window) bool {
@@ -51,6 +53,9 @@ func (w *window) advance(now time.Time) {
 
 // wait returns how long it takes until n can be added to what was taken and what is reserved.
 func (w *window) wait(now time.Time, reserved, n int) time.Duration {
+	if rest := w.rest.Sub(now); rest > 0 {
+		return rest
+	}
 	w.advance(now)
 	used := w.used
 	fits := func() bool { return used+reserved+n <= w.limit || used+reserved == 0 }
@@ -67,6 +72,12 @@ func (w *window) wait(now time.Time, reserved, n int) time.Duration {
 	return w.period
 }
 
+// idle reports whether nothing counts any more.
+func (w *window) idle(now time.Time) bool {
+	w.advance(now)
+	return w.used == 0 && !w.rest.After(now)
+}
+
 func (w *window) add(now time.Time, n int) {
 	w.advance(now)
 	if w.used == 0 {
@@ -74,9 +85,16 @@ func (w *window) add(now time.Time, n int) {
 	}
 	*w.at(w.newest) += n
 	w.used += n
+	if n > w.limit {
+		periods := (n + w.limit - 1) / w.limit
+		w.rest = now.Add(time.Duration(periods) * w.period)
+	}
 }
 
 func (w *window) remove(taken time.Time, n int) {
+	if n > w.limit {
+		w.rest = time.Time{}
+	}
 	number := w.number(taken)
 	if w.used == 0 || number < 0 || number > w.newest || w.newest-number > slots {
 		return
