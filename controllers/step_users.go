@@ -63,11 +63,9 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	if decision.Any() {
 		s.facts.AnySender = append(s.facts.AnySender, name)
 	}
-	s.users = append(s.users, relayUser{
-		object: user,
-		secret: known.version,
-		user:   config.User{Name: name, Passwords: []config.Verifier{known.verifier}, Senders: decision.Senders},
-	})
+	granted := config.User{Name: name, Passwords: []config.Verifier{known.verifier}, Senders: decision.Senders}
+	decision.Limit(&granted, resources.Replicas(s.relay))
+	s.users = append(s.users, relayUser{object: user, secret: known.version, user: granted})
 	return nil
 }
 

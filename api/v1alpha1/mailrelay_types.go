@@ -211,6 +211,8 @@ type AccessRule struct {
 	// +kubebuilder:validation:items:MaxLength=254
 	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches(\"^(([-!#-'+./-9=?A-Z^-~]|[^[:ascii:]]){1,64}@|[*][.])?[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$\")",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
 	Senders []string `json:"senders,omitempty"`
+	// The limits are of each RelayUser that is let in by this rule.
+	SendingLimits `json:",inline"`
 	// podSelector narrows which pods of the namespaces may connect. Without it: all of them.
 	// +optional
 	PodSelector *metav1.LabelSelector `json:"podSelector,omitempty"`

@@ -65,6 +65,8 @@ type RelayUserSpec struct {
 	// +kubebuilder:validation:items:MaxLength=254
 	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches(\"^(([-!#-'+./-9=?A-Z^-~]|[^[:ascii:]]){1,64}@|[*][.])?[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$\")",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
 	AllowedSenders []string `json:"allowedSenders,omitempty"`
+	// The limits hold besides those of the relay's access rules.
+	SendingLimits `json:",inline"`
 	// secretName is the Secret that the credentials are written to. Without it: the
 	// RelayUser's name. It cannot change.
 	// +optional

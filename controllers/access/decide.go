@@ -20,6 +20,8 @@ type Decision struct {
 	// Reason and Message say why it is refused, and which field to change; both empty when
 	// it is let in.
 	Reason, Message string
+	// Limits are all that hold for the user: those of the rules that let it in and its own.
+	Limits []v1alpha1.SendingLimits
 }
 
 // Granted reports whether the user is let in.
@@ -33,10 +35,11 @@ const senderForms = "an address such as app@example.com, a domain such as exampl
 // Decide applies the relay's access rules to a user whose namespace has these labels. The
 // user's own allowedSenders only narrow what the rules grant.
 func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[string]string) Decision {
-	granted, matched := grants(relay, user.Namespace, namespace)
-	if !matched {
+	rules := rulesAbout(relay, user.Namespace, namespace)
+	if len(rules) == 0 {
 		return notLetIn(relay, user.Namespace)
 	}
+	granted, limits := grants(relay, rules)
 	for _, sender := range granted {
 		if !config.IsSender(sender) {
 			return Decision{Reason: "InvalidSender", Message: fmt.Sprintf(
@@ -48,27 +51,35 @@ func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[s
 		return *refused
 	}
 	slices.Sort(senders)
-	return Decision{Senders: slices.Compact(senders)}
+	return Decision{Senders: slices.Compact(senders), Limits: append(limits, user.Spec.SendingLimits)}
 }
 
-// grants are the senders of all rules about the namespace, and whether there is such a rule.
-func grants(relay *v1alpha1.MailRelay, userNamespace string, namespace map[string]string) (senders []string, matched bool) {
-	if relay.Spec.Access == nil {
-		return defaultSenders(relay), userNamespace == relay.Namespace
+// rulesAbout are the rules about a namespace. A relay without access has one for its own.
+func rulesAbout(relay *v1alpha1.MailRelay, userNamespace string, namespace map[string]string) []v1alpha1.AccessRule {
+	rules := []v1alpha1.AccessRule{{}}
+	if relay.Spec.Access != nil {
+		rules = relay.Spec.Access.Rules
 	}
-	for i := range relay.Spec.Access.Rules {
-		rule := &relay.Spec.Access.Rules[i]
-		if !about(rule, relay.Namespace, userNamespace, namespace) {
-			continue
+	var matched []v1alpha1.AccessRule
+	for i := range rules {
+		if about(&rules[i], relay.Namespace, userNamespace, namespace) {
+			matched = append(matched, rules[i])
 		}
-		matched = true
-		if len(rule.Senders) > 0 {
-			senders = append(senders, lowerDomains(rule.Senders)...)
+	}
+	return matched
+}
+
+// grants are the senders and the limits of rules.
+func grants(relay *v1alpha1.MailRelay, rules []v1alpha1.AccessRule) (senders []string, limits []v1alpha1.SendingLimits) {
+	for i := range rules {
+		limits = append(limits, rules[i].SendingLimits)
+		if len(rules[i].Senders) > 0 {
+			senders = append(senders, lowerDomains(rules[i].Senders)...)
 		} else {
 			senders = append(senders, defaultSenders(relay)...)
 		}
 	}
-	return senders, matched
+	return senders, limits
 }
 
 func defaultSenders(relay *v1alpha1.MailRelay) []string {

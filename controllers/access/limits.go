@@ -1,0 +1,63 @@
+package access
+
+import (
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// Limit gives a user of a relay's configuration all limits of the decision. Rates and queue
+// belong to the relay, so each of its pods gets an equal share.
+func (d Decision) Limit(user *config.User, pods int32) {
+	for i := range d.Limits {
+		limits := &d.Limits[i]
+		if limits.MaxSize != nil {
+			user.MaxSize = smaller(user.MaxSize, limits.MaxSize.Value())
+		}
+		user.MaxRecipients = smaller(user.MaxRecipients, int(ptr.Deref(limits.MaxRecipients, 0)))
+		if limits.Rate != nil {
+			limitRate(user, limits.Rate, max(int(pods), 1))
+		}
+	}
+}
+
+func limitRate(user *config.User, rate *v1alpha1.Rate, pods int) {
+	period := time.Minute
+	if rate.Period != nil {
+		period = rate.Period.Duration
+	}
+	if rate.Messages != nil {
+		n, each := share(int(*rate.Messages), period, pods)
+		user.Rates = append(user.Rates, config.Rate{Messages: n, Period: each})
+	}
+	if rate.Recipients != nil {
+		n, each := share(int(*rate.Recipients), period, pods)
+		user.Rates = append(user.Rates, config.Rate{Recipients: n, Period: each})
+	}
+	if rate.OnExceed == config.OnExceedRefuse {
+		user.OnExceed = config.OnExceedRefuse
+	}
+	if rate.MaxQueued != nil {
+		user.MaxQueued = smaller(user.MaxQueued, max(int(*rate.MaxQueued)/pods, 1))
+	}
+}
+
+// share divides a rate among pods, rounded down. What is less than one for each pod becomes
+// one in a longer period.
+func share(n int, period time.Duration, pods int) (int, time.Duration) {
+	if n >= pods {
+		return n / pods, period
+	}
+	return 1, (period*time.Duration(pods) + time.Duration(n) - 1) / time.Duration(n)
+}
+
+// smaller is the smaller of two limits; 0 is none.
+func smaller[N int | int64](a, b N) N {
+	if a == 0 || b == 0 {
+		return a + b
+	}
+	return min(a, b)
+}
