@@ -54,6 +54,13 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"recipient without a domain", "write an address such as bob@example.net", func(r *v1alpha1.MailRelay) {
 			r.Spec.Message.Recipients.Allow = []string{"bob@"}
 		}},
+		{"rate of nothing", "set messages, recipients or both", func(r *v1alpha1.MailRelay) {
+			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{SendingLimits: v1alpha1.SendingLimits{Rate: &v1alpha1.Rate{}}}}}
+		}},
+		{"long period", "set a period between 1s and 24h", func(r *v1alpha1.MailRelay) {
+			rate := &v1alpha1.Rate{Messages: ptr(int32(1)), Period: lasting(25 * time.Hour)}
+			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{SendingLimits: v1alpha1.SendingLimits{Rate: rate}}}}
+		}},
 		{"open load balancer", "list the address blocks of your clients", func(r *v1alpha1.MailRelay) { r.Spec.Service.Type = "LoadBalancer" }},
 		{"endless lifetime", "set a lifetime between 1m and 720h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = lasting(1000 * time.Hour) }},
 		{"no pause", "set a pause between 1s and 24h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Retry.Initial = lasting(0) }},

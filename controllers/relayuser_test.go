@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -170,6 +171,33 @@ func TestUserOfARelayThatComesLate(t *testing.T) {
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "RelayMissing")
 	c.readyRelay(t, namespace, nil)
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+}
+
+func TestPodsShareTheRateOfAUser(t *testing.T) {
+	c, namespace := onCluster(t)
+	rate := &v1alpha1.Rate{Messages: ptr(int32(14))}
+	relay, _ := c.readyRelay(t, namespace, func(relay *v1alpha1.MailRelay) {
+		relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{SendingLimits: v1alpha1.SendingLimits{Rate: rate}}}}
+	})
+	user := newUser(namespace, "app", relay)
+	user.Spec.Rate = &v1alpha1.Rate{Recipients: ptr(int32(100)), Period: &metav1.Duration{Duration: time.Hour}, OnExceed: "Refuse"}
+	c.mustCreate(t, user)
+	c.awaitRates(t, relay, user, config.Rate{Messages: 14, Period: time.Minute}, config.Rate{Recipients: 100, Period: time.Hour})
+	if known := c.known(t, relay, "app."+namespace); known.OnExceed != config.OnExceedRefuse || known.MaxQueued == 0 {
+		t.Errorf("the relay knows %+v", known)
+	}
+	c.change(t, relay, func() { relay.Spec.Replicas = ptr(int32(2)) })
+	c.awaitRates(t, relay, user, config.Rate{Messages: 7, Period: time.Minute}, config.Rate{Recipients: 50, Period: time.Hour})
+}
+
+func (c *cluster) awaitRates(t *testing.T, relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, want ...config.Rate) {
+	t.Helper()
+	eventually(t, "the rates of the user", func() error {
+		if known := c.known(t, relay, user.Name+"."+user.Namespace); known == nil || !slices.Equal(known.Rates, want) {
+			return fmt.Errorf("the relay knows %+v, want rates %v", known, want)
+		}
+		return nil
+	})
 }
 
 func TestAnySenderIsWarnedOf(t *testing.T) {

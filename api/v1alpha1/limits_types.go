@@ -31,9 +31,9 @@ type SendingLimits struct {
 	// rate bounds how fast the user's mail is delivered.
 	// +optional
 	Rate *Rate `json:"rate,omitempty"`
-	// maxSize is the largest message, when it is less than message.maxSize of the relay.
+	// maxSize is the largest message, when it is less than message.maxSize of the relay. It is
+	// at least 1Ki.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('256Mi')) <= 0",message="set maxSize between 1Ki and 256Mi"
 	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
 	// maxRecipients is the largest number of recipients of one message, when it is less than
 	// message.maxRecipients of the relay.

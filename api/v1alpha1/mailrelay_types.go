@@ -209,7 +209,7 @@ type AccessRule struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
-	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches(\"^(([-!#-'+./-9=?A-Z^-~]|[^[:ascii:]]){1,64}@|[*][.])?[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$\")",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
+	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches('^([^@* ]+@|[*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
 	Senders []string `json:"senders,omitempty"`
 	// The limits are of each RelayUser that is let in by this rule.
 	SendingLimits `json:",inline"`

@@ -9,13 +9,17 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
+// smallestSize is that of the smallest message with a header. A limit below it, or below
+// nothing, is meant to refuse, and must not be taken for none.
+const smallestSize = 1 << 10
+
 // Limit gives a user of a relay's configuration all limits of the decision. Rates and queue
 // belong to the relay, so each of its pods gets an equal share.
 func (d Decision) Limit(user *config.User, pods int32) {
 	for i := range d.Limits {
 		limits := &d.Limits[i]
 		if limits.MaxSize != nil {
-			user.MaxSize = smaller(user.MaxSize, limits.MaxSize.Value())
+			user.MaxSize = smaller(user.MaxSize, max(limits.MaxSize.Value(), smallestSize))
 		}
 		user.MaxRecipients = smaller(user.MaxRecipients, int(ptr.Deref(limits.MaxRecipients, 0)))
 		if limits.Rate != nil {
