@@ -53,6 +53,7 @@ func TestWrongModeIsNamedWithinASecond(t *testing.T) {
 		{Submissions, modeUnknown, []string{"\x00\x01"}, ""},
 		{Submission, modeTLS, []string{"\x16\x03\x01\x02\x00"}, ""},
 		{Submission, modeHTTP, []string{"POST / HTTP/1.1\r\nHost: x\r\n\r\n"}, "554 5.5.1"},
+		{Submission, modeHTTP, []string{"GET / HTTP/1.1"}, "554 5.5.1"},
 		{Submission, modeHTTP, []string{"GE", "T / HTTP/1.1\r\n"}, "554 5.5.1"},
 		{Submission, modeProxy, []string{"PROXY TCP4 192.0.2.1 192.0.2.2 1 587\r\n"}, "554 5.5.1"},
 	}

@@ -100,7 +100,7 @@ func (v *visit) preamble() bool {
 		v.silent(err)
 		return false
 	}
-	if m := sniff(l.buffer); m == modeTLS || m == modeProxy {
+	if m := sniff(l.buffer); m == modeTLS || m == modeProxy || m == modeHTTP {
 		v.wrongMode(m)
 		return false
 	}
