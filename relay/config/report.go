@@ -34,6 +34,8 @@ type QueueReport struct {
 	Messages int64 `json:"messages"`
 	// Oldest is when the oldest of them was accepted; zero when there is none.
 	Oldest time.Time `json:"oldest,omitzero"`
+	// Quarantined messages were damaged on disk and put aside; they are not among Messages.
+	Quarantined int64 `json:"quarantined,omitempty"`
 }
 
 // UpstreamReport is what the last use of an upstream showed.

@@ -15,8 +15,6 @@ import (
 const (
 	// readAgain is the pause after the spool could not be read.
 	readAgain = time.Minute
-	// recordAgain is the pause after the spool could not be written.
-	recordAgain = 10 * time.Second
 )
 
 // attempt is one try at delivering a message, from reading its envelope to recording what
@@ -43,6 +41,8 @@ type attempt struct {
 	// judged are the indices of recipients that something was learnt about, and failed those
 	// of them that the sender has to be told of.
 	judged, failed []int
+	// unrecorded counts how often in a row the spool did not take the outcome.
+	unrecorded int
 	// told means that the bounce is durable, and with it the envelope.
 	told bool
 	// interrupted means that the relay is stopping.
@@ -72,7 +72,7 @@ func (a *attempt) run(ctx context.Context) disposition {
 	if !a.giveUp {
 		a.deliver(ctx)
 	}
-	if a.lostContent() {
+	if a.removed() {
 		return disposition{done: true}
 	}
 	a.conclude()
@@ -89,12 +89,10 @@ func (a *attempt) unreadable(err error) disposition {
 	return disposition{due: due, pinned: a.entry.pinned}
 }
 
-// lostContent reports whether the spool took the message out of the queue when its content
-// was opened.
-func (a *attempt) lostContent() bool {
-	return slices.ContainsFunc(a.errors, func(e *Error) bool {
-		return errors.Is(e.Err, spool.ErrDamaged) || errors.Is(e.Err, spool.ErrNotFound)
-	})
+// removed reports whether the message was not in the queue any more when its content was
+// opened.
+func (a *attempt) removed() bool {
+	return slices.ContainsFunc(a.errors, func(e *Error) bool { return errors.Is(e.Err, spool.ErrNotFound) })
 }
 
 // deliver sends the message to the recipients that are pending, as many in one transaction
@@ -194,6 +192,7 @@ func tooMany(e *Error) bool {
 // on with other recipients.
 func (a *attempt) refused(i int, e *Error) bool {
 	if !e.Temporary {
+		a.envelope.Damaged = a.envelope.Damaged || errors.Is(e.Err, spool.ErrDamaged)
 		a.settle(i, spool.Bounced, e.Reply())
 		return true
 	}

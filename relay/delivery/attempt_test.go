@@ -3,10 +3,14 @@ package delivery
 import (
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
@@ -247,23 +251,55 @@ func TestOutcomeThatCannotBeRecordedIsNotForgottenNorRepeated(t *testing.T) {
 	r.submit("app@example.com", "a@x.test")
 	eventually(t, "the attempt", func() bool { return r.first().transactions() == 1 })
 	r.rest()
-	r.clock.advance(recordAgain)
-	r.rest()
+	for range 24 {
+		r.clock.advance(time.Hour)
+		r.rest()
+	}
 	if r.queued() != 1 || len(r.entries()) != 1 {
 		t.Fatal("the message is forgotten")
 	}
+	if n := strings.Count(r.logs.String(), "cannot record the outcome"); n != 1 {
+		t.Errorf("%d log lines, want one for the whole day", n)
+	}
 	r.store.set(nil, nil, nil)
-	r.clock.advance(recordAgain)
+	r.clock.advance(unwritable.longest)
 	r.gone()
 	if n := r.first().transactions(); n != 1 {
 		t.Errorf("delivered %d times", n)
 	}
+	if !strings.Contains(r.logs.String(), "recorded after all") {
+		t.Error("the log does not say that the outcome is recorded")
+	}
 }
 
-func TestBounceWaitsForSpaceWhileDeliveriesAreRecorded(t *testing.T) {
+func TestBounceLeavesAQueueWhoseDiskIsLow(t *testing.T) {
 	t.Parallel()
 	r := newTestRelay(t)
-	r.store.set(spool.ErrLowSpace, nil, nil)
+	r.first().answer = func(_ int, recipient string) *Error {
+		if recipient == "never@x.test" {
+			return errUnknown
+		}
+		return nil
+	}
+	for range 20 {
+		r.submit("app@example.com", "never@x.test")
+	}
+	r.disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: lowSpace - 1, TotalBytes: 8 * lowSpace})
+	r.clock.advance(time.Minute)
+	if _, err := r.store.Create(t.Context()); !errors.Is(err, spool.ErrLowSpace) {
+		t.Fatalf("create: %v, the test needs a disk that is low", err)
+	}
+	r.run()
+	r.gone()
+	if n := len(r.first().bounces()); n != 20 || strings.Contains(r.logs.String(), "ERROR") {
+		t.Errorf("%d bounces\n%s", n, r.logs)
+	}
+}
+
+func TestDeliveriesAreRecordedWhileTheBounceCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t)
+	r.store.set(errors.New("disk full"), nil, nil)
 	r.first().answer = func(_ int, recipient string) *Error {
 		if recipient == "never@x.test" {
 			return errUnknown
@@ -280,10 +316,45 @@ func TestBounceWaitsForSpaceWhileDeliveriesAreRecorded(t *testing.T) {
 		t.Fatal("bounced without a bounce")
 	}
 	r.store.set(nil, nil, nil)
-	r.clock.advance(recordAgain)
+	r.clock.advance(unwritable.initial)
 	r.gone()
 	if n := r.first().transactions(); n != 2 || len(r.first().bounces()) != 1 {
 		t.Errorf("%d transactions, %d bounces", n, len(r.first().bounces()))
+	}
+}
+
+func TestSenderIsToldAlsoWhenTheHeaderCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(string) (io.ReadCloser, error){
+		"opened": func(string) (io.ReadCloser, error) { return nil, errors.New("EIO") },
+		"read":   func(string) (io.ReadCloser, error) { return io.NopCloser(failingReader{errors.New("EIO")}), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTestRelay(t)
+			r.submit("app@example.com", "never@x.test")
+			r.clock.advance(6 * 24 * time.Hour)
+			r.store.open = func(id string) (io.ReadCloser, error) {
+				if r.envelope(id).ReversePath == "" {
+					return r.store.Spool.Open(id)
+				}
+				return open(id)
+			}
+			r.first().answer = func(_ int, recipient string) *Error {
+				if recipient == "never@x.test" {
+					return errBusy
+				}
+				return nil
+			}
+			r.run()
+			r.gone()
+			if bounces := r.first().bounces(); len(bounces) != 1 || strings.Contains(bounces[0], "Subject: hi") {
+				t.Errorf("bounces %q", bounces)
+			}
+			if !strings.Contains(r.logs.String(), "without the header") {
+				t.Error("the log does not say why the bounce has no header")
+			}
+		})
 	}
 }
 
@@ -297,7 +368,7 @@ func TestBounceIsNotRepeatedWhenTheMessageCannotBeRemoved(t *testing.T) {
 	eventually(t, "the bounce", func() bool { return r.first().transactions() == 2 })
 	r.rest()
 	r.store.set(nil, nil, nil)
-	r.clock.advance(recordAgain)
+	r.clock.advance(unwritable.initial)
 	r.gone()
 	if n := len(r.first().bounces()); n != 1 {
 		t.Errorf("%d bounces", n)
@@ -349,15 +420,107 @@ func TestStopEndsAttemptsThatTakeTooLong(t *testing.T) {
 	}
 }
 
-func TestDamagedMessageIsLeftToTheAdministrator(t *testing.T) {
+// submitDamaged submits a message whose content is a file, and damages that.
+func (r *testRelay) submitDamaged(to ...string) string {
+	r.Helper()
+	draft, err := r.store.Spool.Create(r.Context())
+	if err != nil {
+		r.Fatal(err)
+	}
+	if _, err := io.WriteString(draft, strings.Repeat(greeting, 2000)); err != nil {
+		r.Fatal(err)
+	}
+	e := &spool.Envelope{Accepted: r.clock.Now(), User: "app", ReversePath: "app@example.com", MessageID: "<1@app.test>"}
+	for _, address := range to {
+		e.Recipients = append(e.Recipients, spool.Recipient{Address: address})
+	}
+	if err := draft.Commit(r.Context(), e); err != nil {
+		r.Fatal(err)
+	}
+	file, err := r.disk.OpenReadWrite("spool/bodies/"+draft.ID(), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if _, err := file.WriteAt([]byte("Z"), 5); err != nil {
+		r.Fatal(err)
+	}
+	return draft.ID()
+}
+
+func TestSenderOfADamagedMessageIsTold(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t, func(c *config.Config) { c.Logging.Recipients = config.RecipientsDomain })
+	id := r.submitDamaged("a@x.test", "b@x.test")
+	r.run()
+	r.gone()
+	bounces := r.first().bounces()
+	if r.first().transactions() != 1 || len(bounces) != 1 || !strings.Contains(bounces[0], "554 5.3.0 the message was damaged") ||
+		!strings.Contains(bounces[0], "a@x.test") || !strings.Contains(bounces[0], "b@x.test") {
+		t.Errorf("%d transactions, bounces %q", r.first().transactions(), bounces)
+	}
+	if q := r.scheduler.Queue(); q.Messages != 0 || q.Quarantined != 1 || r.counted("mailrelay_quarantined_messages") != 1 {
+		t.Errorf("queue %+v", q)
+	}
+	if _, err := r.disk.Stat("spool/quarantine/" + id); err != nil {
+		t.Errorf("the remains are not kept: %v", err)
+	}
+	lines := r.lines()
+	if len(lines) == 0 || lines[0]["queue_id"] != id || lines[0]["sender"] != "app@example.com" || lines[0]["result"] != "bounced" {
+		t.Errorf("log lines %v", lines)
+	}
+	if strings.Contains(r.logs.String(), "b@x.test") {
+		t.Error("a recipient is in the log")
+	}
+}
+
+func TestNoticeOfDamageSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	r := newTestRelay(t)
-	r.first().answer = always(localFailure(fmt.Errorf("open: %w", spool.ErrDamaged)))
+	id := r.submitDamaged("a@x.test")
+	full := errors.New("disk full")
+	r.store.set(full, full, nil)
 	r.run()
-	r.submit("app@example.com", "a@x.test")
-	eventually(t, "the message forgotten", func() bool { return len(r.entries()) == 0 })
-	if r.first().transactions() != 1 || len(r.first().bounces()) != 0 {
-		t.Error("the message was tried again or bounced")
+	eventually(t, "the attempt", func() bool { return strings.Contains(r.logs.String(), "cannot record") })
+	r.halt()
+	if e := r.envelope(id); e.Done() {
+		t.Fatal("the outcome is recorded without its bounce")
+	}
+	r.store.set(nil, full, nil)
+	r.restart()
+	r.run()
+	eventually(t, "the bounce", func() bool { return len(r.first().bounces()) == 1 && r.queued() == 1 })
+	r.halt()
+	r.store.set(nil, nil, nil)
+	r.restart()
+	r.run()
+	r.gone()
+	if q := r.scheduler.Queue(); q.Quarantined != 1 || len(r.first().bounces()) != 1 {
+		t.Errorf("queue %+v, %d bounces", q, len(r.first().bounces()))
+	}
+}
+
+func TestBounceAndItsMessageAreLinkedInTheLog(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t)
+	r.first().answer = firstly(1, errUnknown)
+	r.run()
+	id := r.submit("app@example.com", "never@x.test")
+	r.gone()
+	bounce := regexp.MustCompile(`"msg":"a bounce was queued","queue_id":"` + id + `".*"bounce_id":"([0-9a-z]+)"`).FindStringSubmatch(r.logs.String())
+	if bounce == nil || !strings.Contains(r.logs.String(), `"msg":"delivery","queue_id":"`+bounce[1]) {
+		t.Errorf("no line has both ids\n%s", r.logs)
+	}
+}
+
+func TestFailureThatNobodyCanBeToldOfIsLogged(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t)
+	r.first().answer = always(errUnknown)
+	r.run()
+	id := r.submit("", "never@x.test")
+	r.gone()
+	if logs := r.logs.String(); !strings.Contains(logs, "nobody to tell") || !strings.Contains(logs, id) {
+		t.Error(logs)
 	}
 }
 

@@ -26,6 +26,9 @@ func spread(pause time.Duration, random float64) time.Duration {
 	return time.Duration(float64(pause) * (1 - jitter + 2*jitter*random))
 }
 
+// unwritable are the pauses after the spool did not take an outcome.
+var unwritable = backoff{10 * time.Second, 10 * time.Minute}
+
 // Pauses of an upstream. A refused login is tried rarely, because upstreams lock accounts.
 var (
 	unreachable     = backoff{time.Second, 30 * time.Second}

@@ -5,39 +5,67 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/dsn"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
 // bounce queues a notification about the recipients that failed, together with the updated
 // envelope of the message. It reports false, and changes nothing, when nobody can be told;
-// the log line of the attempt is all that tells of it then.
+// the log is all that tells of it then.
 func (a *attempt) bounce(ctx context.Context) (bool, error) {
+	log := a.scheduler.options.Logger.With("queue_id", a.envelope.ID, "recipients", len(a.failed))
 	to := a.bounceTo()
-	if to == "" {
+	if to == "" && a.unrecorded > 0 {
 		return false, nil
 	}
-	draft, err := a.scheduler.options.Spool.Create(ctx)
+	if to == "" {
+		log.Warn("a message failed and there is nobody to tell: it has no sender, and queue.postmaster is not set or is who did not get it")
+		return false, nil
+	}
+	draft, err := a.scheduler.options.Spool.CreateOutcome(ctx)
 	if err != nil {
 		return false, fmt.Errorf("write a bounce: %w", err)
 	}
 	defer draft.Abort()
-	report, closeHeader := a.report(to, draft.ID())
-	defer closeHeader()
-	var content bytes.Buffer
-	if _, err := report.WriteTo(&content); err != nil {
-		a.scheduler.options.Logger.Error("cannot make a bounce", "queue_id", a.envelope.ID, "error", err)
-		return false, nil
+	report := a.report(to, draft.ID())
+	content, err := a.compose(report)
+	if err != nil {
+		return false, fmt.Errorf("make a bounce: %w", err)
 	}
 	if _, err := content.WriteTo(draft); err != nil {
 		return false, fmt.Errorf("write a bounce: %w", err)
 	}
-	return true, draft.Commit(ctx, &spool.Envelope{
+	err = draft.Commit(ctx, &spool.Envelope{
 		Accepted:   report.Now,
 		Recipients: []spool.Recipient{{Address: to}},
 		MessageID:  report.MessageID(),
 		SMTPUTF8:   report.SMTPUTF8(),
 	}, a.envelope)
+	if err != nil {
+		return false, fmt.Errorf("write a bounce: %w", err)
+	}
+	log.Info("a bounce was queued", "bounce_id", draft.ID(), "to", config.FormatRecipient(a.settings.logRecipients, to))
+	return true, nil
+}
+
+// compose writes the notification, with the header of the message where that can be read.
+func (a *attempt) compose(report dsn.Report) (*bytes.Buffer, error) {
+	content := new(bytes.Buffer)
+	header, err := a.scheduler.options.Spool.Open(a.envelope.ID)
+	if err == nil {
+		defer func() { _ = header.Close() }()
+		report.Header = header
+		if _, err = report.WriteTo(content); err == nil {
+			return content, nil
+		}
+	}
+	a.scheduler.options.Logger.Warn("a bounce goes out without the header of the message",
+		"queue_id", a.envelope.ID, "error", err)
+	report.Header = nil
+	content.Reset()
+	_, err = report.WriteTo(content)
+	return content, err
 }
 
 // bounceTo is who is told of a failure: the sender; for messages that have none, the relay's
@@ -55,8 +83,8 @@ func (a *attempt) bounceTo() string {
 	return postmaster
 }
 
-// report is the notification. The returned function closes what it reads from.
-func (a *attempt) report(to, id string) (dsn.Report, func()) {
+// report is the notification, without the header of the message.
+func (a *attempt) report(to, id string) dsn.Report {
 	about := a.envelope.Clone()
 	// A notification to the postmaster is about a message without a sender, which is safe
 	// only because the postmaster is never told of the postmaster's own mail.
@@ -72,10 +100,5 @@ func (a *attempt) report(to, id string) (dsn.Report, func()) {
 	for _, i := range a.failed {
 		report.Recipients = append(report.Recipients, a.envelope.Recipients[i])
 	}
-	header, err := a.scheduler.options.Spool.Open(a.envelope.ID)
-	if err != nil {
-		return report, func() {}
-	}
-	report.Header = header
-	return report, func() { _ = header.Close() }
+	return report
 }

@@ -44,7 +44,7 @@ func newMetrics(options Options) *metrics {
 	}
 	if options.Registerer != nil {
 		options.Registerer.MustRegister(m.deliveries, m.errors, m.duration, m.connections, m.paced,
-			queueMessages(options), queueOldest(options))
+			queueMessages(options), queueOldest(options), quarantinedMessages(options))
 	}
 	return m
 }
@@ -67,6 +67,13 @@ func queueOldest(options Options) prometheus.Collector {
 		}
 		return options.Clock.Now().Sub(oldest).Seconds()
 	})
+}
+
+func quarantinedMessages(options Options) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mailrelay_quarantined_messages",
+		Help: "Messages that were damaged on disk and put aside; they are not delivered.",
+	}, func() float64 { return float64(options.Spool.Stats().Quarantined) })
 }
 
 // count adds the attempt to the metrics.

@@ -18,10 +18,16 @@ func (a *attempt) record(ctx context.Context) disposition {
 	case errors.Is(err, spool.ErrNotFound):
 		return disposition{done: true}
 	case err != nil:
-		a.scheduler.options.Logger.Error("cannot record the outcome of a delivery, trying again",
-			"queue_id", a.entry.id, "error", err)
+		if a.unrecorded++; a.unrecorded == 1 {
+			a.scheduler.options.Logger.Error("cannot record the outcome of a delivery, trying again",
+				"queue_id", a.entry.id, "error", err)
+		}
 		a.savePart(ctx)
 		return disposition{unrecorded: true}
+	case a.unrecorded > 0:
+		a.scheduler.options.Logger.Info("the outcome of a delivery is recorded after all",
+			"queue_id", a.entry.id, "tries", a.unrecorded+1)
+		a.unrecorded = 0
 	}
 	return disposition{done: a.envelope.Done(), due: a.due(), pinned: a.envelope.Upstream}
 }
@@ -46,6 +52,8 @@ func (a *attempt) write(ctx context.Context) error {
 		a.told = told
 	}
 	switch {
+	case a.envelope.Done() && a.envelope.Damaged:
+		return store.Quarantine(ctx, a.envelope)
 	case a.envelope.Done():
 		return store.Remove(ctx, a.envelope.ID)
 	case a.told || len(a.judged) == 0:

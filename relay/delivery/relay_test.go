@@ -113,6 +113,8 @@ type brokenSpool struct {
 	spool.Spool
 	mu                     sync.Mutex
 	create, update, remove error
+	// open replaces Spool.Open.
+	open func(id string) (io.ReadCloser, error)
 }
 
 func (b *brokenSpool) set(create, update, remove error) {
@@ -127,11 +129,18 @@ func (b *brokenSpool) faults() (create, update, remove error) {
 	return b.create, b.update, b.remove
 }
 
-func (b *brokenSpool) Create(ctx context.Context) (spool.Draft, error) {
+func (b *brokenSpool) CreateOutcome(ctx context.Context) (spool.Draft, error) {
 	if err, _, _ := b.faults(); err != nil {
 		return nil, err
 	}
-	return b.Spool.Create(ctx)
+	return b.Spool.CreateOutcome(ctx)
+}
+
+func (b *brokenSpool) Open(id string) (io.ReadCloser, error) {
+	if b.open != nil {
+		return b.open(id)
+	}
+	return b.Spool.Open(id)
 }
 
 func (b *brokenSpool) Update(ctx context.Context, envelopes ...*spool.Envelope) error {
@@ -139,6 +148,13 @@ func (b *brokenSpool) Update(ctx context.Context, envelopes ...*spool.Envelope) 
 		return err
 	}
 	return b.Spool.Update(ctx, envelopes...)
+}
+
+func (b *brokenSpool) Quarantine(ctx context.Context, envelope *spool.Envelope) error {
+	if _, err, _ := b.faults(); err != nil {
+		return err
+	}
+	return b.Spool.Quarantine(ctx, envelope)
 }
 
 func (b *brokenSpool) Remove(ctx context.Context, ids ...string) error {
@@ -170,6 +186,7 @@ func (s *syncBuffer) String() string {
 type testRelay struct {
 	*testing.T
 	clock     *fakeClock
+	disk      *vfs.MemFS
 	store     *brokenSpool
 	scheduler *Scheduler
 	upstreams map[string]*testUpstream
@@ -180,22 +197,26 @@ type testRelay struct {
 	stopped   chan error
 }
 
+// lowSpace is where the disk of a testRelay is low.
+const lowSpace = 64 << 10
+
 // newTestRelay makes a relay that is not running, with the upstreams "first" and "second".
 func newTestRelay(t *testing.T, change ...func(*config.Config)) *testRelay {
 	t.Helper()
 	r := &testRelay{
 		T:         t,
 		clock:     newFakeClock(),
+		disk:      vfs.NewMem(),
 		upstreams: map[string]*testUpstream{"first": {}, "second": {}},
 		registry:  prometheus.NewRegistry(),
 		logs:      new(syncBuffer),
 	}
-	fs := vfs.NewMem()
-	if err := fs.MkdirAll("spool", 0o700); err != nil {
+	if err := r.disk.MkdirAll("spool", 0o700); err != nil {
 		t.Fatal(err)
 	}
+	r.disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 4 * lowSpace, TotalBytes: 8 * lowSpace})
 	store, err := spool.Open(spool.Options{
-		Directory: "spool", FS: fs, Now: r.clock.Now, Logger: quietLogger(),
+		Directory: "spool", FS: r.disk, Now: r.clock.Now, Logger: quietLogger(), LowSpace: lowSpace,
 		OnCommit: func(e *spool.Envelope) { r.scheduler.Enqueue(e) },
 	})
 	if err != nil {
@@ -241,7 +262,8 @@ func (r *testRelay) newScheduler() *Scheduler {
 func (r *testRelay) restart() {
 	m, options := r.scheduler.metrics, r.scheduler.options
 	for _, c := range []prometheus.Collector{
-		m.deliveries, m.errors, m.duration, m.connections, m.paced, queueMessages(options), queueOldest(options),
+		m.deliveries, m.errors, m.duration, m.connections, m.paced,
+		queueMessages(options), queueOldest(options), quarantinedMessages(options),
 	} {
 		r.registry.Unregister(c)
 	}

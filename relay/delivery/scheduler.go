@@ -291,7 +291,7 @@ func (s *Scheduler) finish(a *attempt, next disposition) {
 		a.entry.lane.queued--
 		s.forget(a.entry.lane)
 	case next.unrecorded:
-		s.options.Clock.AfterFunc(recordAgain, func() { s.recordAgain(a) })
+		s.options.Clock.AfterFunc(unwritable.after(a.unrecorded), func() { s.recordAgain(a) })
 	default:
 		a.entry.pinned = next.pinned
 		if a.envelope != nil {

@@ -2,10 +2,12 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strconv"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
 // message is what one transaction transfers.
@@ -97,6 +99,11 @@ func (t *transaction) run() (reply, *Error) {
 
 // localFailure is a failure of the relay's own, which is nobody else's fault.
 func localFailure(err error) *Error {
+	if errors.Is(err, spool.ErrDamaged) {
+		failure := refusal(ClassMessage, StepContent, 554, "5.3.0", "the message was damaged on the relay's disk and cannot be delivered")
+		failure.Err = err
+		return failure
+	}
 	return &Error{Class: ClassMessage, Step: StepContent, Text: "the relay cannot read the message from its spool", Temporary: true, Err: err}
 }
 

@@ -118,5 +118,5 @@ func (s *Scheduler) Reports() []config.UpstreamReport {
 // Queue sums up the messages that wait for delivery.
 func (s *Scheduler) Queue() config.QueueReport {
 	stats := s.options.Spool.Stats()
-	return config.QueueReport{Messages: stats.Messages, Oldest: stats.Oldest}
+	return config.QueueReport{Messages: stats.Messages, Oldest: stats.Oldest, Quarantined: stats.Quarantined}
 }

@@ -28,7 +28,7 @@ func (s *Store) Open(id string) (io.ReadCloser, error) {
 	}
 	c, err := decodeContent(record)
 	if err != nil {
-		return nil, s.damaged(id, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, id, err)
 	}
 	open := s.openSmall
 	if c.inFile {
@@ -41,12 +41,9 @@ func (s *Store) Open(id string) (io.ReadCloser, error) {
 	return body, err
 }
 
-// damaged quarantines a message, unless it was removed while it was being opened.
+// damaged says that a message is, unless it was removed while it was being opened.
 func (s *Store) damaged(id string, cause error) error {
 	if _, err := s.record(id); err != nil {
-		return err
-	}
-	if err := s.quarantine(id, cause); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: %s: %w", ErrDamaged, id, cause)

@@ -25,7 +25,7 @@ const (
 // have no database yet.
 func (s *Store) openDatabase(isNew bool) (*pebble.DB, error) {
 	opts := &pebble.Options{
-		FS:                          failStop{s.space.database(), s.fail},
+		FS:                          failStop{s.space.outcomes, s.fail},
 		Lock:                        s.lock,
 		ErrorIfNotExists:            !isNew,
 		FormatMajorVersion:          databaseFormat,

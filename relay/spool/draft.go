@@ -23,19 +23,26 @@ var errDraftOver = errors.New("the draft is committed or aborted")
 // draft is a Draft. Its first smallBody bytes stay in the buffer; with one more it becomes
 // a file, and the buffer gathers writes.
 type draft struct {
-	store  *Store
-	id     string
-	buffer *[smallBody]byte
-	filled int
-	file   vfs.File
-	inFile bool
-	size   int64
-	sum    uint32
-	err    error
+	store *Store
+	id    string
+	// outcome drafts may be written on a disk that is low.
+	outcome bool
+	buffer  *[smallBody]byte
+	filled  int
+	file    vfs.File
+	inFile  bool
+	size    int64
+	sum     uint32
+	err     error
 }
 
 // Create implements Spool.
-func (s *Store) Create(ctx context.Context) (Draft, error) {
+func (s *Store) Create(ctx context.Context) (Draft, error) { return s.create(ctx, false) }
+
+// CreateOutcome implements Spool.
+func (s *Store) CreateOutcome(ctx context.Context) (Draft, error) { return s.create(ctx, true) }
+
+func (s *Store) create(ctx context.Context, outcome bool) (Draft, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
@@ -43,10 +50,10 @@ func (s *Store) Create(ctx context.Context) (Draft, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.space.isLow() {
+	if !outcome && s.space.isLow() {
 		return nil, ErrLowSpace
 	}
-	return &draft{store: s, id: newID(s.now()), buffer: buffers.Get().(*[smallBody]byte)}, nil
+	return &draft{store: s, id: newID(s.now()), outcome: outcome, buffer: buffers.Get().(*[smallBody]byte)}, nil
 }
 
 // ID implements Draft.
@@ -76,12 +83,15 @@ func (d *draft) flush() {
 		d.drop(err)
 		return
 	}
-	if s.space.isLow() {
+	fsys := s.layout.fs
+	if d.outcome {
+		fsys = s.space.outcomes
+	} else if s.space.isLow() {
 		d.drop(ErrLowSpace)
 		return
 	}
 	if !d.inFile {
-		file, err := s.layout.fs.Create(s.layout.body(d.id), vfs.WriteCategoryUnspecified)
+		file, err := fsys.Create(s.layout.body(d.id), vfs.WriteCategoryUnspecified)
 		if err != nil {
 			d.drop(diskError("create a file", err))
 			return

@@ -36,6 +36,9 @@ type Envelope struct {
 	// Upstream pins the message to one upstream: a connection to it was lost after the end
 	// of data, so that another one must not be tried.
 	Upstream string `json:"upstream,omitempty"`
+	// Damaged means that the content was found damaged: once every recipient has an outcome,
+	// the message goes into quarantine and is not removed.
+	Damaged bool `json:"damaged,omitempty"`
 }
 
 // Recipient is one forward-path and its outcome.

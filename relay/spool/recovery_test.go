@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // overwrite replaces a file as a failing disk or a careless hand would.
@@ -26,29 +29,21 @@ func flipped(data []byte, at int) []byte {
 
 const largeBody = 2*smallBody + 5
 
-// damages are what can happen to the file of a message, and whether it can be seen without
-// reading the content.
-var damages = map[string]struct {
-	do      func(t *testing.T, fsys vfs.FS, name string)
-	atStart bool
-}{
-	"missing": {func(t *testing.T, fsys vfs.FS, name string) {
-		if err := fsys.Remove(name); err != nil {
-			t.Fatal(err)
-		}
-	}, true},
-	"truncated": {func(t *testing.T, fsys vfs.FS, name string) {
-		overwrite(t, fsys, name, bodyOf(largeBody)[:smallBody])
-	}, true},
-	"longer": {func(t *testing.T, fsys vfs.FS, name string) {
-		overwrite(t, fsys, name, append(bodyOf(largeBody), 0))
-	}, true},
-	"a bit flipped": {func(t *testing.T, fsys vfs.FS, name string) {
-		overwrite(t, fsys, name, flipped(bodyOf(largeBody), largeBody-1))
-	}, false},
+// damages are what can happen to the file of a message.
+var damages = map[string]func(fsys vfs.FS, name string) error{
+	"missing": func(fsys vfs.FS, name string) error { return fsys.Remove(name) },
+	"truncated": func(fsys vfs.FS, name string) error {
+		return writeFile(fsys, name, bodyOf(largeBody)[:smallBody])
+	},
+	"longer": func(fsys vfs.FS, name string) error {
+		return writeFile(fsys, name, append(bodyOf(largeBody), 0))
+	},
+	"a bit flipped": func(fsys vfs.FS, name string) error {
+		return writeFile(fsys, name, flipped(bodyOf(largeBody), largeBody-1))
+	},
 }
 
-func TestDamagedFileIsQuarantined(t *testing.T) {
+func TestDamagedMessageStaysUntilItIsQuarantined(t *testing.T) {
 	t.Parallel()
 	for name, damage := range damages {
 		for _, reopened := range []bool{false, true} {
@@ -57,31 +52,45 @@ func TestDamagedFileIsQuarantined(t *testing.T) {
 				fsys := memory(t)
 				s := mustOpen(t, fsys)
 				id, sound := mustPut(t, s, bodyOf(largeBody)), mustPut(t, s, bodyOf(largeBody))
-				damage.do(t, fsys, s.layout.body(id))
-				wantErr := ErrDamaged
-				if reopened {
-					if err := s.Close(); err != nil {
-						t.Fatal(err)
-					}
-					s = mustOpen(t, fsys)
-					if damage.atStart {
-						wantErr = ErrNotFound
-					}
+				if err := damage(fsys, s.layout.body(id)); err != nil {
+					t.Fatal(err)
 				}
-				if _, err := s.Open(id); !errors.Is(err, wantErr) {
-					t.Errorf("open: %v, want %v", err, wantErr)
+				if reopened {
+					s = reopen(t, s, fsys)
+				}
+				if _, err := s.Open(id); !errors.Is(err, ErrDamaged) {
+					t.Errorf("open: %v, want ErrDamaged", err)
+				}
+				if stats := s.Stats(); stats.Messages != 2 || stats.Quarantined != 0 {
+					t.Errorf("stats %+v: the sender is not told yet", stats)
+				}
+				e, err := s.Envelope(id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.Recipients[0].Outcome = Bounced
+				if err := s.Quarantine(t.Context(), e); err != nil {
+					t.Fatal(err)
 				}
 				assertQuarantined(t, s, id, sound)
 				if _, err := fsys.Stat(s.layout.quarantined(id)); err != nil && name != "missing" {
 					t.Errorf("the file was not kept: %v", err)
 				}
-				if err := s.Close(); err != nil {
-					t.Fatal(err)
+				if err := s.Quarantine(t.Context(), e); !errors.Is(err, ErrNotFound) {
+					t.Errorf("quarantined again: %v, want ErrNotFound", err)
 				}
-				assertQuarantined(t, mustOpen(t, fsys), id, sound)
+				assertQuarantined(t, reopen(t, s, fsys), id, sound)
 			})
 		}
 	}
+}
+
+func reopen(t *testing.T, s *Store, fsys vfs.FS) *Store {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return mustOpen(t, fsys)
 }
 
 // assertQuarantined finds the one message kept but out of the queue, the other untouched.
@@ -100,7 +109,7 @@ func assertQuarantined(t *testing.T, s *Store, id, sound string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err := decodeEnvelope(record); err != nil || e.ID != id || e.User != "web.shop" {
+	if e, err := decodeEnvelope(record); err != nil || e.ID != id || e.User != "web.shop" || !e.Done() {
 		t.Errorf("the envelope was not kept: %+v, %v", e, err)
 	}
 	contentOf(t, s, sound)
@@ -205,6 +214,37 @@ func TestStartReadsNoContent(t *testing.T) {
 	if n := reads.count.Load(); n != 0 {
 		t.Errorf("the start opened the content %d times", n)
 	}
+}
+
+// blind is a disk on which nothing about a content can be learnt.
+type blind struct{}
+
+func (blind) String() string { return "blind" }
+
+func (blind) MaybeError(op errorfs.Op) error {
+	if strings.Contains(op.Path, "bodies/") && op.Kind.ReadOrWrite() == errorfs.OpIsRead {
+		return syscall.EIO
+	}
+	return nil
+}
+
+func TestDiskThatCannotBeReadDamagesNothing(t *testing.T) {
+	t.Parallel()
+	fsys := memory(t)
+	s := mustOpen(t, fsys)
+	id := mustPut(t, s, bodyOf(largeBody))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, errorfs.Wrap(fsys, blind{}))
+	if _, err := s.Open(id); !errors.Is(err, syscall.EIO) || errors.Is(err, ErrDamaged) {
+		t.Errorf("open: %v, want the error of the disk", err)
+	}
+	if stats := s.Stats(); stats.Messages != 1 || stats.Quarantined != 0 {
+		t.Errorf("stats %+v", stats)
+	}
+	s = reopen(t, s, fsys)
+	contentOf(t, s, id)
 }
 
 func TestReadOfTheDiskFailingIsNoDamage(t *testing.T) {

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -23,9 +24,13 @@ const (
 
 // space knows how much room the disk has, and keeps a reserve of it.
 type space struct {
-	layout   layout
+	layout layout
+	// outcomes is the file system for what must be written on a full disk as well, which
+	// costs the reserve.
+	outcomes vfs.FS
 	now      func() time.Time
 	log      *slog.Logger
+	fail     func(error)
 	low      atomic.Int64
 	written  atomic.Int64
 	reserved atomic.Bool
@@ -35,8 +40,11 @@ type space struct {
 	free int64
 }
 
-func newSpace(l layout, opts Options) *space {
-	s := &space{layout: l, now: opts.Now, log: opts.Logger, free: unknownSpace}
+// newSpace looks after the disk of a spool. fail is called when what was written before may
+// be lost.
+func newSpace(l layout, opts Options, fail func(error)) *space {
+	s := &space{layout: l, now: opts.Now, log: opts.Logger, fail: fail, free: unknownSpace}
+	s.outcomes = vfs.OnDiskFull(l.fs, s.release)
 	s.low.Store(opts.LowSpace)
 	return s
 }
@@ -120,12 +128,14 @@ func (s *space) fillReserve(size int64) error {
 		left -= n
 	}
 	if err == nil {
-		err = f.Sync()
+		if err = f.Sync(); err != nil && !isFull(err) {
+			s.fail(fmt.Errorf("sync %s: %w", s.layout.reserve, err))
+		}
 	}
 	return errors.Join(err, f.Close())
 }
 
-// release gives the reserve up. The database's file system calls it when a write found the
+// release gives the reserve up. The file system of outcomes calls it when a write found the
 // disk full, and then tries that write again.
 func (s *space) release() {
 	if err := s.layout.fs.Remove(s.layout.reserve); err != nil {
@@ -134,9 +144,4 @@ func (s *space) release() {
 		s.log.Error("the spool's disk is full: its reserve was given up to write outcomes", "directory", s.layout.root)
 	}
 	s.reserved.Store(false)
-}
-
-// database is the file system for the database: a full disk costs the reserve first.
-func (s *space) database() vfs.FS {
-	return vfs.OnDiskFull(s.layout.fs, s.release)
 }

@@ -126,6 +126,74 @@ func TestReserveLetsOutcomesBeWrittenOnAFullDisk(t *testing.T) {
 	}
 }
 
+func TestOutcomesAreWrittenOnALowDisk(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"small": 10, "large": largeBody} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, disk, fault := newClock(), memory(t), new(fullDisk)
+			setFree(disk, 1<<20)
+			s := mustOpen(t, errorfs.Wrap(disk, fault), withSpace(c))
+			id := mustPut(t, s, bodyOf(10))
+			setFree(disk, testLow-1)
+			c.Advance(spaceMaxAge)
+			for _, full := range []bool{false, true} {
+				fault.full.Store(full)
+				outcome := mustPutOutcome(t, s, id, bodyOf(size))
+				if got := contentOf(t, s, outcome); len(got) != size {
+					t.Errorf("%d bytes, want %d", len(got), size)
+				}
+				if _, err := s.Create(t.Context()); !errors.Is(err, ErrLowSpace) {
+					t.Errorf("create: %v, want ErrLowSpace", err)
+				}
+			}
+		})
+	}
+}
+
+// mustPutOutcome commits a message that tells of another one's outcome.
+func mustPutOutcome(t *testing.T, s *Store, of string, body []byte) string {
+	t.Helper()
+	told, err := s.Envelope(of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told.Recipients[0].Outcome = Bounced
+	d, err := s.CreateOutcome(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(t.Context(), envelopeTo("a@example.org"), told); err != nil {
+		t.Fatal(err)
+	}
+	return d.ID()
+}
+
+func TestFailedSyncOfTheReserveStopsTheStore(t *testing.T) {
+	t.Parallel()
+	broken := errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSync && strings.HasSuffix(op.Path, "reserve") {
+			return syscall.EIO
+		}
+		return nil
+	})}
+	c, disk := newClock(), memory(t)
+	setFree(disk, testLow)
+	s := mustOpen(t, errorfs.Wrap(disk, &broken), withSpace(c))
+	broken.On()
+	setFree(disk, 1<<20)
+	c.Advance(spaceMaxAge)
+	if _, err := s.Create(t.Context()); err == nil {
+		t.Error("a message was accepted")
+	}
+	if !errors.Is(s.Err(), syscall.EIO) {
+		t.Errorf("the store goes on: %v", s.Err())
+	}
+}
+
 func TestReserveIsFoundAgainOnALowDisk(t *testing.T) {
 	t.Parallel()
 	c, disk := newClock(), memory(t)

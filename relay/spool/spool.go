@@ -17,8 +17,7 @@ var (
 	ErrLowSpace = errors.New("the spool's disk is low on space")
 	// ErrNotFound means that no message has the queue id.
 	ErrNotFound = errors.New("no such message in the spool")
-	// ErrDamaged means that the content of a message is gone or not what was accepted. The
-	// message was taken out of the queue and its remains put aside for an administrator.
+	// ErrDamaged means that the content of a message is gone or not what was accepted.
 	ErrDamaged = errors.New("the message is damaged on disk")
 	// ErrClosed means that the spool was closed.
 	ErrClosed = errors.New("the spool is closed")
@@ -31,6 +30,10 @@ type Spool interface {
 	// Create starts a message. Nothing of it exists until Draft.Commit returns nil.
 	// ErrLowSpace when the disk is low.
 	Create(ctx context.Context) (Draft, error)
+	// CreateOutcome starts a message that tells of the outcome of others, such as a bounce.
+	// A disk that is low does not refuse it, and it may use the reserve: without it what
+	// fills the disk could not leave.
+	CreateOutcome(ctx context.Context) (Draft, error)
 	// Envelope returns the envelope of a message; ErrNotFound when there is none.
 	Envelope(id string) (*Envelope, error)
 	// Open returns the content of a message as it was accepted, checked as a whole before;
@@ -41,6 +44,9 @@ type Spool interface {
 	Update(ctx context.Context, envelopes ...*Envelope) error
 	// Remove forgets messages whose recipients all have an outcome.
 	Remove(ctx context.Context, ids ...string) error
+	// Quarantine takes a damaged message out of the queue, with this envelope, and puts its
+	// remains aside for an administrator. ErrNotFound when the message is not in the spool.
+	Quarantine(ctx context.Context, envelope *Envelope) error
 	// Each calls f with every envelope, in no promised order, until f returns an error.
 	Each(f func(*Envelope) error) error
 	// Stats sums up the spool; it is cheap.
@@ -80,6 +86,6 @@ type Stats struct {
 	FreeBytes int64
 	// Oldest is when the oldest message was accepted; zero when there is none.
 	Oldest time.Time
-	// Quarantined messages, of this run and earlier ones.
+	// Quarantined messages, of this run and earlier ones. They are no part of Messages.
 	Quarantined int64
 }

@@ -50,7 +50,7 @@ func Open(opts Options) (*Store, error) {
 		keys:   newKeyLocks(),
 		failed: make(chan struct{}),
 	}
-	s.space = newSpace(s.layout, opts)
+	s.space = newSpace(s.layout, opts, s.fail)
 	lock, err := s.layout.claim()
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func (s *Store) Each(f func(*Envelope) error) error {
 	return s.scan(envelopeKey, func(id string, record []byte) error {
 		envelope, err := decodeEnvelope(record)
 		if err != nil {
-			return s.quarantine(id, err)
+			return s.quarantineRecord(id, err)
 		}
 		return f(envelope)
 	})
