@@ -284,7 +284,7 @@ func TestBounceLeavesAQueueWhoseDiskIsLow(t *testing.T) {
 	for range 20 {
 		r.submit("app@example.com", "never@x.test")
 	}
-	r.disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: lowSpace - 1, TotalBytes: 8 * lowSpace})
+	r.disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: lowSpace - 1, TotalBytes: 1 << 30})
 	r.clock.advance(time.Minute)
 	if _, err := r.store.Create(t.Context()); !errors.Is(err, spool.ErrLowSpace) {
 		t.Fatalf("create: %v, the test needs a disk that is low", err)

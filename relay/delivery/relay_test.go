@@ -214,7 +214,7 @@ func newTestRelay(t *testing.T, change ...func(*config.Config)) *testRelay {
 	if err := r.disk.MkdirAll("spool", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r.disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 4 * lowSpace, TotalBytes: 8 * lowSpace})
+	r.disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 30, TotalBytes: 1 << 30})
 	store, err := spool.Open(spool.Options{
 		Directory: "spool", FS: r.disk, Now: r.clock.Now, Logger: quietLogger(), LowSpace: lowSpace,
 		OnCommit: func(e *spool.Envelope) { r.scheduler.Enqueue(e) },
