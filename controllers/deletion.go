@@ -89,8 +89,9 @@ func (r *MailRelayReconciler) drain(ctx context.Context, s *scope, claims []core
 			return false, err
 		}
 	}
-	s.facts.Deletion.Queued, s.facts.Deletion.Silent = queued(s, claims)
-	if s.facts.Deletion.Queued > 0 || len(s.facts.Deletion.Silent) > 0 {
+	d := s.facts.Deletion
+	d.Queued, d.Quarantined, d.Silent = queued(s, claims)
+	if d.Queued > 0 || d.Quarantined > 0 || len(d.Silent) > 0 {
 		s.memory.emptySince = time.Time{}
 		return false, nil
 	}
@@ -115,8 +116,8 @@ func replicasFor(s *scope, claims []corev1.PersistentVolumeClaim) int32 {
 	return replicas
 }
 
-// queued adds up the messages on the volumes and names those whose pod has told nothing.
-func queued(s *scope, claims []corev1.PersistentVolumeClaim) (messages int64, silent []string) {
+// queued adds up the messages on the volumes, and names those whose pod has told nothing.
+func queued(s *scope, claims []corev1.PersistentVolumeClaim) (messages, quarantined int64, silent []string) {
 	for i := range claims {
 		pod := strings.TrimPrefix(claims[i].Name, resources.SpoolVolume+"-")
 		at := slices.IndexFunc(s.facts.Pods, func(p readiness.Pod) bool { return p.Name == pod && p.Report != nil })
@@ -125,8 +126,9 @@ func queued(s *scope, claims []corev1.PersistentVolumeClaim) (messages int64, si
 			continue
 		}
 		messages += s.facts.Pods[at].Report.Queue.Messages
+		quarantined += s.facts.Pods[at].Report.Queue.Quarantined
 	}
-	return messages, silent
+	return messages, quarantined, silent
 }
 
 // leaveWithNamespace lets the pods deliver as long as they run. Nothing can be made in such a

@@ -103,7 +103,12 @@ func TestDeletionWaitsForTheQueue(t *testing.T) {
 	if c.claimDeleted(t, relay) {
 		t.Fatal("a volume with queued mail was deleted")
 	}
-	c.fleet.change(keyOf(pods[0]), func(report *config.Report) { report.Queue.Messages = 0 })
+	c.fleet.change(keyOf(pods[0]), func(report *config.Report) { report.Queue = config.QueueReport{Quarantined: 2} })
+	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "MailQuarantined")
+	if c.claimDeleted(t, relay) {
+		t.Fatal("a volume with damaged mail was deleted")
+	}
+	c.fleet.change(keyOf(pods[0]), func(report *config.Report) { report.Queue.Quarantined = 0 })
 	c.awaitGone(t, relay)
 	if !c.claimDeleted(t, relay) {
 		t.Error("the empty volume is still there")

@@ -90,6 +90,8 @@ type Pod struct {
 type Deletion struct {
 	// Queued is the number of messages that wait for delivery.
 	Queued int64
+	// Quarantined is the number of messages that were damaged on disk and put aside.
+	Quarantined int64
 	// Silent are volumes whose content no pod has told.
 	Silent []string
 	// NamespaceEnds is set when the namespace is being deleted, which takes the volumes

@@ -113,6 +113,7 @@ func TestMailRelay(t *testing.T) {
 		{"scale-down", func(f *Facts) { f.Replicas = 3; f.Pods = append(f.Pods, f.Pods[0], f.Pods[0]) }, stalled, yes, "ScaleDownRefused", "set spec.replicas to 3", yes},
 		{"other size", func(f *Facts) { f.QueueSize = "5Gi"; q := resource.MustParse("9Gi"); f.Relay.Spec.Queue.Size = &q }, stalled, yes, "QueueSizeKept", "9Gi", yes},
 		{"deletion with mail", func(f *Facts) { f.Deletion = &Deletion{Queued: 3} }, ready, no, "QueueNotEmpty", "3 queued messages", no},
+		{"deletion with damaged mail", func(f *Facts) { f.Deletion = &Deletion{Quarantined: 2} }, ready, no, "MailQuarantined", "2 messages were damaged", no},
 		{"deletion with a silent volume", func(f *Facts) { f.Deletion = &Deletion{Silent: []string{"spool-relay-1"}} }, ready, no, "QueueUnknown", "spool-relay-1", no},
 		{"deletion at work", func(f *Facts) { f.Deletion = &Deletion{Removing: true} }, reconciling, yes, "Removing", "", no},
 		{"end of the namespace", func(f *Facts) { f.Deletion = &Deletion{NamespaceEnds: true, Queued: 3} }, ready, no, "NamespaceEnds", "3 queued", no},

@@ -46,6 +46,10 @@ func isNotBeingDeleted(f *Facts) *finding {
 		return &finding{reason: "QueueUnknown", message: fmt.Sprintf(
 			"deletion waits until the queue on %s is known to be empty: get the pods of these volumes to run, or annotate the MailRelay with %s=true to lose what is queued",
 			strings.Join(d.Silent, ", "), resources.DiscardQueueAnnotation)}
+	case d.Queued == 0 && d.Quarantined > 0:
+		return &finding{reason: "MailQuarantined", message: fmt.Sprintf(
+			"deletion waits since %d messages were damaged on disk and put aside: keep what you need of the quarantine directory of the volumes, then annotate the MailRelay with %s=true",
+			d.Quarantined, resources.DiscardQueueAnnotation)}
 	default:
 		return &finding{reason: "QueueNotEmpty", message: fmt.Sprintf(
 			"deletion waits until %d queued messages are delivered or bounced: see that the upstream takes them, or annotate the MailRelay with %s=true to lose them",
