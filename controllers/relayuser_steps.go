@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
-	"github.com/mailrelay-dev/mailrelay-operator/controllers/access"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
@@ -36,7 +35,7 @@ func (r *RelayUserReconciler) decide(_ context.Context, s *userScope) error {
 	if s.relay == nil {
 		return nil
 	}
-	decision := access.Decide(s.relay, s.user, s.namespace.Labels)
+	_, decision := grant(s.relay, s.user, s.namespace.Labels)
 	s.facts.RefusedReason, s.facts.RefusedMessage = decision.Reason, decision.Message
 	s.user.Status.Senders = decision.Senders
 	return nil

@@ -42,6 +42,17 @@ func (c *cluster) known(t *testing.T, relay *v1alpha1.MailRelay, username string
 	return &file.Users[at]
 }
 
+// awaitUnknown waits until the relay does not know a user any more.
+func (c *cluster) awaitUnknown(t *testing.T, relay *v1alpha1.MailRelay, username string) {
+	t.Helper()
+	eventually(t, "the verifier of "+username+" goes", func() error {
+		if c.known(t, relay, username) != nil {
+			return fmt.Errorf("it is there")
+		}
+		return nil
+	})
+}
+
 func TestUserGetsCredentialsThatTheRelayKnows(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay, _ := c.readyRelay(t, namespace, nil)
@@ -155,12 +166,7 @@ func TestUserOfAnotherNamespace(t *testing.T) {
 	}
 
 	c.change(t, space, func() { delete(space.Labels, "mail") })
-	eventually(t, "the user's verifier goes", func() error {
-		if c.known(t, relay, "app."+elsewhere) != nil {
-			return fmt.Errorf("it is there")
-		}
-		return nil
-	})
+	c.awaitUnknown(t, relay, "app."+elsewhere)
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "NotLetIn")
 }
 

@@ -51,7 +51,7 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	if err != nil {
 		return err
 	}
-	decision := access.Decide(s.relay, user, namespace.Labels)
+	granted, decision := grant(s.relay, user, namespace.Labels)
 	if !decision.Granted() {
 		return nil
 	}
@@ -59,14 +59,25 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	if err != nil || known == nil {
 		return err
 	}
-	name := resources.Username(user)
 	if decision.Any() {
-		s.facts.AnySender = append(s.facts.AnySender, name)
+		s.facts.AnySender = append(s.facts.AnySender, granted.Name)
 	}
-	granted := config.User{Name: name, Passwords: []config.Verifier{known.verifier}, Senders: decision.Senders}
-	decision.Limit(&granted, resources.Replicas(s.relay))
+	granted.Passwords = []config.Verifier{known.verifier}
 	s.users = append(s.users, relayUser{object: user, secret: known.version, user: granted})
 	return nil
+}
+
+// grant is what a user is in the relay's configuration, but for the password, when the access
+// rules let it in. One that the relay could not read would cost all the others of its shard,
+// so it is refused: both loops decide by this, and the user's own says why.
+func grant(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[string]string) (config.User, access.Decision) {
+	decision := access.Decide(relay, user, namespace)
+	granted := config.User{Name: resources.Username(user), Senders: decision.Senders}
+	decision.Limit(&granted, resources.Replicas(relay))
+	if err := granted.Validate(); err != nil && decision.Granted() {
+		decision = access.Decision{Reason: "InvalidUser", Message: "the relay could not read this user; change its spec: " + err.Error()}
+	}
+	return granted, decision
 }
 
 // applyShards writes the shards that have users, or had. A shard that was never needed is not
@@ -87,7 +98,8 @@ func (r *MailRelayReconciler) applyShards(ctx context.Context, s *scope) error {
 		}
 		file, err := config.MarshalUserFile(&config.UserFile{Version: config.Version, Users: members})
 		if err != nil {
-			return fmt.Errorf("users of shard %d: %w", shard, err)
+			failures = append(failures, fmt.Errorf("users of shard %d: %w", shard, err))
+			continue
 		}
 		failures = append(failures, s.note(r.applyMounted(ctx, s, resources.UsersSecret(s.relay, shard, file))))
 	}

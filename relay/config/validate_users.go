@@ -18,6 +18,10 @@ func (f *UserFile) validate(k *checker) {
 	}
 }
 
+// Validate says what keeps a relay from reading the user. It matters before many users are
+// written together: a file with one such user is refused as a whole.
+func (u *User) Validate() error { return check(nil, func(k *checker) { u.validate(k, "") }) }
+
 func (u *User) validate(k *checker, prefix string) {
 	if !isUserName(u.Name) {
 		k.failf(prefix+"name", "%q is not a user name: write 1 to %d characters", u.Name, longestUserName)
