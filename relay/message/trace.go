@@ -8,10 +8,6 @@ import (
 	"time"
 )
 
-// MaxReceived is how many Received fields a message may have before it is taken to be
-// in a loop (RFC 5321 §6.3).
-const MaxReceived = 50
-
 // Submission is how a message came in; Received tells it.
 type Submission struct {
 	// QueueID that the message got.

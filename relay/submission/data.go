@@ -103,6 +103,9 @@ func (s *session) checkHeader(tx *transaction, h *message.Header) *refusal {
 	if n := h.Count("Received"); n > message.MaxReceived {
 		return refuse(reasonLoop, 554, 5, 4, 6, fmt.Sprintf("The message has %d Received header fields: it is in a loop", n))
 	}
+	if n := h.Passes(s.config().Hostname); n > message.MaxPasses {
+		return refuse(reasonLoop, 554, 5, 4, 6, fmt.Sprintf("The message was here %d times before: it is in a loop", n))
+	}
 	if h.Empty("From") {
 		if r := s.checkNoFrom(tx); r != nil {
 			return r

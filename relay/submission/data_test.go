@@ -27,6 +27,8 @@ func TestContentThatIsRefused(t *testing.T) {
 		{"long line in a signed part", "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n" + strings.Repeat("x", 999) + "\r\n--b--\r\n", "554 5.6.0 The message cannot be sent on: a signed part has a line", false},
 		{"header line that cannot be folded", "X: " + strings.Repeat("x", 999) + "\r\n\r\n", "554 5.6.0 The message cannot be sent on: the message has a line", false},
 		{"loop", strings.Repeat("Received: x\r\n", message.MaxReceived+1) + "\r\n", "554 5.4.6 ", false},
+		{"loop through this relay", strings.Repeat("Received: from a by relay.test with ESMTPSA id 01jds5qmg0abcdefghjk; x\r\n", message.MaxPasses+1) + "\r\n",
+			"554 5.4.6 The message was here 4 times before", false},
 		{"From of somebody else", "From: boss@example.org\r\n\r\n", "550 5.7.1 user app.shop may not send as boss@example.org in the From header field: allowed is example.com, by ", false},
 		{"second From", "From: app@example.com\r\nFrom: boss@example.org\r\n\r\n", "554 5.6.0 the message has 2 From header fields", false},
 		{"second address", "From: app@example.com, boss@example.org\r\n\r\n", "550 5.7.1 ", false},
