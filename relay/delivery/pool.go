@@ -12,6 +12,10 @@ import (
 // after a minute.
 const idleTimeout = 30 * time.Second
 
+// farewells is how many connections may be ending at a time. Upstreams limit how many are
+// open, so the rest ends without QUIT.
+const farewells = 4
+
 // transport carries messages to one upstream.
 type transport interface {
 	// deliver sends a message in one transaction and returns a verdict for each of its
@@ -33,6 +37,9 @@ type pool struct {
 	mu   sync.Mutex
 	idle []*idleConnection
 	over bool
+	// leaving counts the connections that are ending, and ending waits for them.
+	leaving int
+	ending  sync.WaitGroup
 }
 
 // idleConnection waits for the next message, or for its time to be over.
@@ -103,19 +110,40 @@ func (p *pool) get() *connection {
 	return nil
 }
 
-// put keeps a connection for the next message, or closes it.
+// put keeps a connection for the next message, or closes it. The outcome of the message does
+// not wait for that.
 func (p *pool) put(c *connection, verdicts []verdict) {
 	spent := c.broken || c.transactions >= p.messagesPerConnection || find(verdicts, (*Error).concernsUpstream) != nil
 	p.mu.Lock()
-	if spent || p.over {
+	if p.over {
 		p.mu.Unlock()
 		c.close()
+		return
+	}
+	defer p.mu.Unlock()
+	if spent {
+		p.dismiss(c)
 		return
 	}
 	waiting := &idleConnection{connection: c}
 	waiting.stop = p.clock.AfterFunc(idleTimeout, func() { p.expire(waiting) })
 	p.idle = append(p.idle, waiting)
-	p.mu.Unlock()
+}
+
+// dismiss ends a connection without waiting for the upstream's goodbye. The pool is locked.
+func (p *pool) dismiss(c *connection) {
+	if c.broken || p.leaving == farewells {
+		c.broken = true
+		c.close()
+		return
+	}
+	p.leaving++
+	p.ending.Go(func() {
+		c.close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.leaving--
+	})
 }
 
 // expire closes a connection that was not used for long.
@@ -144,4 +172,5 @@ func (p *pool) close() {
 		}
 	}
 	closing.Wait()
+	p.ending.Wait()
 }

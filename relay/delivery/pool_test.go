@@ -27,8 +27,44 @@ func TestConnectionEndsAfterItsMessages(t *testing.T) {
 	for range 5 {
 		mustDeliver(t, p, mail(greeting))
 	}
-	if srv.connections() != 3 || strings.Count(strings.Join(srv.said(), "\n"), "QUIT") != 2 {
+	eventually(t, "the connections end", func() bool { return strings.Count(strings.Join(srv.said(), "\n"), "QUIT") == 2 })
+	if srv.connections() != 3 {
 		t.Errorf("%d connections, said %q", srv.connections(), srv.said())
+	}
+}
+
+func TestNoMessageWaitsForTheEndOfItsConnection(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	srv := newServer(t, script{mode: config.TLSNone, on: func(_ int, verb, _ string) string {
+		if verb == "QUIT" {
+			<-release
+		}
+		return ""
+	}})
+	p := newTestPool(t, srv.upstream(), func(p *pool) {
+		p.messagesPerConnection, p.dialer.timeouts.Quit = 1, time.Hour
+	})
+	const messages = 3 * farewells
+	delivered := make(chan struct{})
+	go func() {
+		defer close(delivered)
+		for range messages {
+			send(p, mail(greeting))
+		}
+	}()
+	select {
+	case <-delivered:
+	case <-time.After(patience):
+		t.Error("a message waits for the reply to QUIT")
+	}
+	said := func() int { return strings.Count(strings.Join(srv.said(), "\n"), "QUIT") }
+	eventually(t, "goodbyes", func() bool { return said() == farewells })
+	close(release)
+	<-delivered
+	p.close()
+	if n := len(srv.received()); n != messages || p.leaving != 0 || said() != farewells {
+		t.Errorf("%d messages, %d goodbyes, %d connections are still ending", n, said(), p.leaving)
 	}
 }
 
