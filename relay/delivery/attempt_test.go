@@ -172,6 +172,8 @@ func TestExpiredMessageIsBounced(t *testing.T) {
 	r.submit("app@example.com", "a@x.test")
 	r.rest()
 	r.clock.advance(time.Minute)
+	r.rest()
+	r.clock.advance(unreachable.longest)
 	r.gone()
 	if bounces := r.first().bounces(); len(bounces) != 1 || !strings.Contains(bounces[0], "not now") {
 		t.Errorf("bounces %q", bounces)
@@ -347,6 +349,8 @@ func TestSenderIsToldAlsoWhenTheHeaderCannotBeRead(t *testing.T) {
 				return nil
 			}
 			r.run()
+			r.rest()
+			r.clock.advance(unreachable.longest)
 			r.gone()
 			if bounces := r.first().bounces(); len(bounces) != 1 || strings.Contains(bounces[0], "Subject: hi") {
 				t.Errorf("bounces %q", bounces)

@@ -86,6 +86,20 @@ func (e *Error) concernsUpstream() bool {
 	return false
 }
 
+// asksForLess reports whether the upstream as a whole wants less mail, and not only less of
+// this sender or for this recipient, which must not hold back that of others.
+func (e *Error) asksForLess() bool {
+	if e.Class != ClassThrottle {
+		return false
+	}
+	_, detail, _ := strings.Cut(e.Enhanced, ".")
+	switch e.Code {
+	case 432, 452, 454:
+		return e.Step == StepMAIL
+	}
+	return e.closing() || e.Step == StepMAIL && (detail == "4.5" || strings.HasPrefix(detail, "3."))
+}
+
 // uncertain reports whether the upstream may have taken the message all the same.
 func (e *Error) uncertain() bool { return e.Step == StepEndOfData && e.Code == 0 }
 

@@ -164,6 +164,75 @@ func TestOneLoginAtATimeFindsOutWhetherAnUpstreamWorks(t *testing.T) {
 	}
 }
 
+func TestUpstreamThatAsksForLessGetsAPause(t *testing.T) {
+	t.Parallel()
+	for name, throttle := range map[string]*Error{
+		"421":   {Class: ClassThrottle, Step: StepMAIL, Code: 421, Enhanced: "4.7.0", Text: "try later", Temporary: true},
+		"451":   errBusy,
+		"454":   {Class: ClassThrottle, Step: StepMAIL, Code: 454, Text: "Maximum sending rate exceeded", Temporary: true},
+		"550":   {Class: ClassThrottle, Step: StepMAIL, Code: 550, Enhanced: "5.4.5", Text: "Daily limit", Temporary: true},
+		"later": {Class: ClassThrottle, Step: StepEndOfData, Code: 421, Text: "bye", Temporary: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTestRelay(t)
+			var over atomic.Bool
+			r.first().answer = func(int, string) *Error {
+				if over.Load() {
+					return nil
+				}
+				return throttle
+			}
+			for range 300 {
+				r.submit("app@example.com", "a@x.test")
+			}
+			r.run()
+			r.rest()
+			if n := r.first().transactions(); n < 1 || n > 1+8 {
+				t.Errorf("%d attempts at once", n)
+			}
+			for range 60 {
+				r.clock.advance(time.Second)
+				r.rest()
+			}
+			// At once and after 1, 3, 7, 15 and 31 seconds. An accepted MAIL starts anew.
+			if n := r.first().transactions(); n != 6 && throttle.Step == StepMAIL {
+				t.Errorf("%d attempts in a minute", n)
+			}
+			over.Store(true)
+			r.clock.advance(30 * time.Minute)
+			r.gone()
+		})
+	}
+}
+
+func TestSenderOrRecipientThatIsThrottledHoldsNothingElseBack(t *testing.T) {
+	t.Parallel()
+	for name, throttle := range map[string]*Error{
+		"sender":    {Class: ClassThrottle, Step: StepMAIL, Code: 450, Enhanced: "4.7.1", Text: "too much from you", Temporary: true},
+		"recipient": {Class: ClassThrottle, Step: StepRCPT, Code: 450, Enhanced: "4.7.1", Text: "too much for them", Temporary: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTestRelay(t)
+			r.first().answer = func(_ int, recipient string) *Error {
+				if recipient == "a@x.test" {
+					return throttle
+				}
+				return nil
+			}
+			for range 50 {
+				r.submit("app@example.com", "a@x.test")
+			}
+			for range 50 {
+				r.submit("app@example.com", "b@x.test")
+			}
+			r.run()
+			eventually(t, "the mail of others", func() bool { return r.queued() == 50 })
+		})
+	}
+}
+
 func TestNewCredentialsAreTriedAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newTestRelay(t)

@@ -87,9 +87,27 @@ func (s *Scheduler) observe(a *attempt) {
 	for _, e := range a.errors {
 		a.upstream.failed(e, now)
 	}
-	if a.fault != nil && !a.giveUp && !a.interrupted {
-		s.hold(a.upstream, a.generation, a.fault, now)
+	if a.giveUp || a.interrupted {
+		return
 	}
+	reason := a.fault
+	if reason == nil {
+		reason = a.throttled()
+	}
+	if reason != nil {
+		s.hold(a.upstream, a.generation, reason, now)
+	}
+}
+
+// throttled is the reply by which the upstream asked for less mail, nil when it did not. The
+// attempt counts all the same: the message may be what brings the reply about.
+func (a *attempt) throttled() *Error {
+	for _, e := range a.errors {
+		if e.asksForLess() {
+			return e
+		}
+	}
+	return nil
 }
 
 // hold closes the gate of an upstream. Its idle connections go as well: the attempt that is
