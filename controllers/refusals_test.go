@@ -69,6 +69,19 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		}},
 		{"postmaster", "postmaster@example.com", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Postmaster = "root" }},
 		{"tiny message", "set maxSize between 64Ki and 256Mi", func(r *v1alpha1.MailRelay) { r.Spec.Message.MaxSize = quantity("1Ki") }},
+		{"rewriting nothing", "'*.example.com' for what is below it", func(r *v1alpha1.MailRelay) {
+			r.Spec.Message.Rewrite = []v1alpha1.Rewrite{{Match: "*@example.com", To: "example.com"}}
+		}},
+		{"rewriting to a host", "write an address such as noreply@example.com", func(r *v1alpha1.MailRelay) {
+			r.Spec.Message.Rewrite = []v1alpha1.Rewrite{{Match: "*", To: "noreply@localhost"}}
+		}},
+		{"qualifying host", "write a domain such as example.com", func(r *v1alpha1.MailRelay) { r.Spec.Message.QualifyDomain = "localhost" }},
+		{"dropped colon", "without a colon", func(r *v1alpha1.MailRelay) { r.Spec.Message.DropHeaders = []string{"X-Mailer:"} }},
+		{"dropped From", "cannot be dropped", func(r *v1alpha1.MailRelay) { r.Spec.Message.DropHeaders = []string{"FROM"} }},
+		{"unsigned From", "From must be signed", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].UnsignedHeaders = []string{"From"} }},
+		{"DKIM domain", "write a domain in lower case", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "Example.com", Selector: "s", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}}}
+		}},
 		{"sender domain", "'*.example.com' for its sub-domains", func(r *v1alpha1.MailRelay) { r.Spec.Message.SenderDomains = []string{"@example.com"} }},
 	} {
 		relay := newRelay(namespace)
@@ -120,6 +133,13 @@ func TestAPITakesWhatItShould(t *testing.T) {
 	relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{
 		Senders: []string{"*", "<>", "app@example.com", "*.example.com", "a+b@xn--bcher-kva.example", "Example.COM"}, CIDRs: []string{"192.0.2.0/24", "2001:db8::/32"},
 	}}}
+	relay.Spec.Message.Rewrite = []v1alpha1.Rewrite{{Match: "*", To: "example.com"}, {Match: "*.pod.cluster.local", To: "a+b@example.com"}, {Match: "root@localhost", To: "x.example"}}
+	relay.Spec.Message.QualifyDomain, relay.Spec.Message.DropHeaders = "Example.com", []string{"X-Mailer", "User-Agent"}
+	relay.Spec.Upstreams[0].UnsignedHeaders = []string{"Message-ID", "Date"}
+	relay.Spec.DKIM = []v1alpha1.DKIMKey{
+		{Domain: "mail.example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}},
+		{Domain: "mail.example.com", Selector: "s2", SecretRef: v1alpha1.LocalSecretReference{Name: "l"}},
+	}
 	relay.Spec.Message.Recipients.Deny = []string{"o'brien+x@example.net", "größe@example.net", "*.example.net", "example.net"}
 	if err := c.Create(t.Context(), relay, client.DryRunAll); err != nil {
 		t.Error(err)

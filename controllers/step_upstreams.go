@@ -7,9 +7,10 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// applyUpstreams copies what the upstreams refer to into the Secret that pods mount. What is
+// applyUpstreams copies what the upstreams and dkim refer to into the Secret that pods mount. What is
 // missing is left out and said; the relay starts without it and takes it up when it comes.
 func (r *MailRelayReconciler) applyUpstreams(ctx context.Context, s *scope) error {
 	data := map[string][]byte{}
@@ -19,6 +20,11 @@ func (r *MailRelayReconciler) applyUpstreams(ctx context.Context, s *scope) erro
 			if err := r.copyUpstream(ctx, s, upstream.Name, wanted, data); err != nil {
 				return err
 			}
+		}
+	}
+	for i := range s.relay.Spec.DKIM {
+		if err := r.copyDKIMKey(ctx, s, &s.relay.Spec.DKIM[i], data); err != nil {
+			return err
 		}
 	}
 	return r.applyMounted(ctx, s, resources.UpstreamsSecret(s.relay, data))
@@ -69,6 +75,30 @@ func (r *MailRelayReconciler) copyUpstream(ctx context.Context, s *scope, upstre
 	return nil
 }
 
+// copyDKIMKey copies a key that the relay can sign with.
+func (r *MailRelayReconciler) copyDKIMKey(ctx context.Context, s *scope, key *v1alpha1.DKIMKey, data map[string][]byte) error {
+	secret, err := liveSecret(ctx, r.Live, s.relay.Namespace, key.SecretRef.Name)
+	if err != nil {
+		return err
+	}
+	problem := readiness.DKIMProblem{Name: resources.DKIMFile(key), Secret: key.SecretRef.Name}
+	switch {
+	case secret == nil:
+		problem.Message = "does not exist: create it"
+	case len(secret.Data[resources.DKIMKey]) == 0:
+		problem.Message = "has no " + resources.DKIMKey + ": add it"
+	default:
+		if err := config.CheckDKIMKey(secret.Data[resources.DKIMKey]); err != nil {
+			problem.Message = resources.DKIMKey + " " + err.Error()
+			break
+		}
+		data[resources.DKIMFile(key)] = secret.Data[resources.DKIMKey]
+		return nil
+	}
+	s.facts.DKIM = append(s.facts.DKIM, problem)
+	return nil
+}
+
 // referencedSecrets are the names of all Secrets that a relay's spec refers to.
 func referencedSecrets(relay *v1alpha1.MailRelay) []string {
 	var names []string
@@ -76,6 +106,9 @@ func referencedSecrets(relay *v1alpha1.MailRelay) []string {
 		for _, secret := range upstreamSecrets(&relay.Spec.Upstreams[i]) {
 			names = append(names, secret.name)
 		}
+	}
+	for i := range relay.Spec.DKIM {
+		names = append(names, relay.Spec.DKIM[i].SecretRef.Name)
 	}
 	if relay.Spec.TLS != nil && relay.Spec.TLS.SecretRef != nil {
 		names = append(names, relay.Spec.TLS.SecretRef.Name)

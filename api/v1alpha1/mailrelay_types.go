@@ -88,6 +88,14 @@ type MailRelaySpec struct {
 	// +optional
 	Message MessagePolicy `json:"message,omitempty,omitzero"`
 
+	// dkim are the keys to sign messages with. All keys of a domain sign.
+	// +optional
+	// +listType=map
+	// +listMapKey=domain
+	// +listMapKey=selector
+	// +kubebuilder:validation:MaxItems=32
+	DKIM []DKIMKey `json:"dkim,omitempty"`
+
 	// logging sets how much the relay writes to its log.
 	// +optional
 	Logging Logging `json:"logging,omitempty,omitzero"`

@@ -70,6 +70,35 @@ type MessagePolicy struct {
 	// +kubebuilder:default=Normalize
 	// +kubebuilder:validation:Enum=Normalize;Refuse
 	BareLF string `json:"bareLF,omitempty"`
+	// missingFrom is what becomes of a message without a From field: Add makes one of the
+	// envelope's sender, Refuse refuses the message with 554.
+	// +optional
+	// +kubebuilder:default=Add
+	// +kubebuilder:validation:Enum=Add;Refuse
+	MissingFrom string `json:"missingFrom,omitempty"`
+	// dropHeaders are names of header fields to take out, such as X-Mailer.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=76
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[!-9;-~]+$') && !(self.lowerAscii() in ['from', 'date', 'message-id', 'received', 'mime-version', 'content-type', 'content-transfer-encoding'])",message="write the name of a header field such as X-Mailer, without a colon; From, Date, Message-ID, Received and those of MIME cannot be dropped"
+	DropHeaders []string `json:"dropHeaders,omitempty"`
+	// receivedUser shows the user's name in the Received field.
+	// +optional
+	ReceivedUser bool `json:"receivedUser,omitempty"`
+	// qualifyDomain is the domain for senders that have none or only the name of a host, such
+	// as www-data@pod-abc. Without it they are refused.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][-A-Za-z0-9]*[.][A-Za-z0-9][-A-Za-z0-9.]*$')",message="write a domain such as example.com"
+	QualifyDomain string `json:"qualifyDomain,omitempty"`
+	// rewrite changes sender addresses, by the first rule that matches. As whom a user may send
+	// is checked after it.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Rewrite []Rewrite `json:"rewrite,omitempty"`
 	// senderDomains are the domains that the organisation sends as; "*.example.com" are all
 	// sub-domains of one. Without them and without access rules that name senders, any sender
 	// is accepted, and status warns of it.

@@ -47,6 +47,15 @@ type Upstream struct {
 	// limits bound what the relay asks of the upstream.
 	// +optional
 	Limits UpstreamLimits `json:"limits,omitempty,omitzero"`
+	// unsignedHeaders are header fields that this upstream changes, such as Message-ID: they
+	// are left out of DKIM signatures.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=76
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[!-9;-~]+$') && self.lowerAscii() != 'from'",message="write the name of a header field such as Message-ID, without a colon; From must be signed"
+	UnsignedHeaders []string `json:"unsignedHeaders,omitempty"`
 }
 
 // UpstreamTLSMode is how the connection to an upstream is encrypted.

@@ -33,6 +33,9 @@ type Facts struct {
 	// Upstreams that lack something.
 	Upstreams []UpstreamProblem
 
+	// DKIM are the keys that cannot be used.
+	DKIM []DKIMProblem
+
 	// WorkloadExists is set when the StatefulSet is there.
 	WorkloadExists bool
 	// Replicas that the StatefulSet is set to, more than spec asks for while a scale-down
@@ -70,6 +73,15 @@ type UpstreamProblem struct {
 	MissingKeys []string
 	// Invalid says what is wrong with a key that is there.
 	Invalid string
+}
+
+// DKIMProblem is a DKIM key that cannot be used.
+type DKIMProblem struct {
+	// Name of the key in the DNS.
+	Name   string
+	Secret string
+	// Message says what is wrong with the Secret, and what to do.
+	Message string
 }
 
 // Pod is one relay pod.

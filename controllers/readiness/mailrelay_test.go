@@ -81,6 +81,9 @@ func TestMailRelay(t *testing.T) {
 		{"two of three away", func(f *Facts) { f.Replicas = 3 }, workload, no, "PodsNotReady", "1 of 3", no},
 		{"configuration refused", func(f *Facts) { f.Pods[0].Report.Errors = []string{"line 3"} }, workload, no, "ConfigurationRefused", "line 3", no},
 		{"configuration on its way", func(f *Facts) { f.Pods[0].Outdated = []string{"/etc/mailrelay/users/03"} }, reconciling, yes, "ConfigurationLoading", "users/03", yes},
+		{"DKIM key missing", func(f *Facts) {
+			f.DKIM = []DKIMProblem{{Name: "s._domainkey.example.com", Secret: "key", Message: "has no dkim.key: add it"}}
+		}, upstream, no, "DKIMKeyUnusable", "s._domainkey.example.com: Secret key in namespace mail has no dkim.key: add it", no},
 		{"upstream Secret missing", func(f *Facts) { f.Upstreams = []UpstreamProblem{{Upstream: "provider", Secret: "key"}} }, upstream, no, "UpstreamSecretMissing", "create it in namespace mail", no},
 		{"upstream key missing", func(f *Facts) {
 			f.Upstreams = []UpstreamProblem{{Upstream: "provider", Secret: "key", MissingKeys: []string{"username", "password"}}}

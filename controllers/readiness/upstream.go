@@ -17,6 +17,7 @@ var upstreamReady = condition[*Facts]{
 	predicates: []predicate[*Facts]{
 		upstreamSecretsExist,    // The references lead somewhere
 		upstreamSecretsHaveKeys, // with the keys that the relay reads
+		dkimKeysExist,           // Mail of a domain whose key is missing waits
 		upstreamTakesOurLogin,   // A login that fails names the Secret to mend
 		upstreamIsReachable,
 	},
@@ -50,6 +51,14 @@ func upstreamSecretsHaveKeys(f *Facts) *finding {
 			return &finding{reason: "UpstreamSecretIncomplete", message: fmt.Sprintf(
 				"Secret %s of upstream %s has no %s: add it", p.Secret, p.Upstream, strings.Join(p.MissingKeys, " and no "))}
 		}
+	}
+	return nil
+}
+
+func dkimKeysExist(f *Facts) *finding {
+	for _, p := range f.DKIM {
+		return &finding{reason: "DKIMKeyUnusable", message: fmt.Sprintf(
+			"mail cannot be signed with the DKIM key %s: Secret %s in namespace %s %s", p.Name, p.Secret, f.Relay.Namespace, p.Message)}
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package resources
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+)
 
 // Where the relay container finds what is mounted. Whole directories, so that the kubelet
 // refreshes them; a subPath is never refreshed.
@@ -23,11 +27,16 @@ const (
 	CAKey         = "ca.crt"
 	UsernameKey   = "username"
 	PasswordKey   = "password"
+	DKIMKey       = "dkim.key"
 )
 
 // UpstreamKey is the key, and file name, of what an upstream needs: its user name, password
 // or CA.
 func UpstreamKey(upstream, key string) string { return upstream + "." + key }
+
+// DKIMFile is the key, and file name, of a DKIM key among what the upstreams need. No upstream's
+// name has a dot, so no UpstreamKey is the same.
+func DKIMFile(key *v1alpha1.DKIMKey) string { return key.Selector + "._domainkey." + key.Domain }
 
 // Ports of the relay container. Mail uses the real ports: a Service, a NetworkPolicy and a
 // packet dump then all show the same number.

@@ -44,8 +44,14 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 				Allow: relay.Spec.Message.Recipients.Allow,
 				Deny:  relay.Spec.Message.Recipients.Deny,
 			},
-			BareLF: relay.Spec.Message.BareLF,
+			BareLF:        relay.Spec.Message.BareLF,
+			MissingFrom:   relay.Spec.Message.MissingFrom,
+			DropHeaders:   relay.Spec.Message.DropHeaders,
+			ReceivedUser:  relay.Spec.Message.ReceivedUser,
+			QualifyDomain: relay.Spec.Message.QualifyDomain,
+			Rewrite:       rewriteRules(relay.Spec.Message.Rewrite),
 		},
+		DKIM: dkimKeys(relay.Spec.DKIM),
 		Logging: config.Logging{
 			Level:      relay.Spec.Logging.Level,
 			Recipients: relay.Spec.Logging.Recipients,
@@ -105,6 +111,7 @@ func upstreamConfig(upstream *v1alpha1.Upstream) config.Upstream {
 			MessagesPerConnection: int(ptr.Deref(upstream.Limits.MessagesPerConnection, 0)),
 			RecipientsPerMessage:  int(ptr.Deref(upstream.Limits.RecipientsPerMessage, 0)),
 		},
+		UnsignedHeaders: upstream.UnsignedHeaders,
 	}
 	if upstream.Auth != nil {
 		out.Auth = config.Auth{
@@ -115,6 +122,26 @@ func upstreamConfig(upstream *v1alpha1.Upstream) config.Upstream {
 	}
 	if upstream.CASecretRef != nil {
 		out.CAFile = path.Join(UpstreamsDir, UpstreamKey(upstream.Name, CAKey))
+	}
+	return out
+}
+
+func rewriteRules(rules []v1alpha1.Rewrite) []config.Rewrite {
+	var out []config.Rewrite
+	for _, r := range rules {
+		out = append(out, config.Rewrite(r))
+	}
+	return out
+}
+
+func dkimKeys(keys []v1alpha1.DKIMKey) []config.DKIMKey {
+	var out []config.DKIMKey
+	for i := range keys {
+		out = append(out, config.DKIMKey{
+			Domain:   keys[i].Domain,
+			Selector: keys[i].Selector,
+			KeyFile:  path.Join(UpstreamsDir, DKIMFile(&keys[i])),
+		})
 	}
 	return out
 }

@@ -66,6 +66,11 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 	s.Queue.Postmaster = "postmaster@example.com"
 	s.Message = v1alpha1.MessagePolicy{MaxSize: &size, MaxRecipients: &many, BareLF: "Refuse",
 		Recipients: v1alpha1.RecipientLists{Allow: []string{"example.net"}, Deny: []string{"bob@example.net"}}}
+	s.Message.MissingFrom, s.Message.ReceivedUser, s.Message.QualifyDomain = "Refuse", true, "example.com"
+	s.Message.DropHeaders = []string{"X-Mailer"}
+	s.Message.Rewrite = []v1alpha1.Rewrite{{Match: "*", To: "noreply@example.com"}}
+	s.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "dkim"}}}
+	s.Upstreams[0].UnsignedHeaders = []string{"Date"}
 	s.Logging = v1alpha1.Logging{Level: "Debug", Recipients: "Hash"}
 	s.Upstreams[0].CASecretRef = &v1alpha1.LocalSecretReference{Name: "ca"}
 	s.Upstreams[0].Limits = v1alpha1.UpstreamLimits{Connections: &few, MessagesPerConnection: &many, RecipientsPerMessage: &few}
@@ -76,6 +81,10 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 		"queue":      c.Queue.Lifetime == time.Hour && c.Queue.RetryInitial == time.Second && c.Queue.RetryMax == time.Minute && c.Queue.Postmaster == "postmaster@example.com",
 		"message":    c.Message.MaxSize == 10<<20 && c.Message.MaxRecipients == 500 && c.Message.BareLF == "Refuse",
 		"recipients": slices.Equal(c.Message.Recipients.Allow, []string{"example.net"}) && slices.Equal(c.Message.Recipients.Deny, []string{"bob@example.net"}),
+		"header":     c.Message.MissingFrom == "Refuse" && c.Message.ReceivedUser && c.Message.QualifyDomain == "example.com",
+		"dropped":    slices.Equal(c.Message.DropHeaders, []string{"X-Mailer"}) && slices.Equal(c.Upstreams[0].UnsignedHeaders, []string{"Date"}),
+		"rewrite":    slices.Equal(c.Message.Rewrite, []config.Rewrite{{Match: "*", To: "noreply@example.com"}}),
+		"dkim":       slices.Equal(c.DKIM, []config.DKIMKey{{Domain: "example.com", Selector: "s1", KeyFile: "/etc/mailrelay/upstreams/s1._domainkey.example.com"}}),
 		"logging":    c.Logging.Level == "Debug" && c.Logging.Recipients == "Hash",
 		"ca":         c.Upstreams[0].CAFile == "/etc/mailrelay/upstreams/provider.ca.crt",
 		"limits":     c.Upstreams[0].Limits == config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7},
@@ -107,6 +116,7 @@ func TestStartHashFollowsWhatIsReadAtStartOnly(t *testing.T) {
 	}{
 		{"upstream", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "other.example.net" }, false},
 		{"lifetime", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = &metav1.Duration{Duration: time.Hour} }, false},
+		{"DKIM key", func(r *v1alpha1.MailRelay) { r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s"}} }, false},
 		{"log level", func(r *v1alpha1.MailRelay) { r.Spec.Logging.Level = "Debug" }, false},
 		{"the default minimum version", func(r *v1alpha1.MailRelay) { r.Spec.TLS = &v1alpha1.RelayTLS{MinVersion: "1.2"} }, false},
 		{"another minimum version", func(r *v1alpha1.MailRelay) { r.Spec.TLS = &v1alpha1.RelayTLS{MinVersion: "1.3"} }, true},
