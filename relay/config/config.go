@@ -60,6 +60,9 @@ type TLS struct {
 	// External is served to clients that name a host of it by SNI. Its files may be
 	// missing; it is then not served.
 	External KeyPair `yaml:"external,omitempty"`
+	// ClientCAFile is a PEM bundle of the CAs that sign certificates of users. Clients are
+	// asked for a certificate when it is set; they need none.
+	ClientCAFile string `yaml:"clientCAFile,omitempty"`
 }
 
 // KeyPair are the PEM files of a certificate chain and its key.

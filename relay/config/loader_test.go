@@ -24,6 +24,7 @@ hostname: mail.example.com
 tls:
   internal: {certFile: tls/tls.crt, keyFile: tls/tls.key}
   external: {certFile: tls/external.crt, keyFile: tls/external.key}
+  clientCAFile: clients/ca.crt
 users: {files: [users-0/users.yaml, users-1/users.yaml]}
 upstreams:
   - name: provider
@@ -50,6 +51,7 @@ func newSite(t *testing.T) site {
 	ca, _ := keyPairPEM(t, time.Now().Add(time.Hour))
 	s.write("upstreams/ca.crt", ca)
 	s.write("config/ca.crt", ca)
+	s.write("clients/ca.crt", ca)
 	s.write("upstreams/user", "app\n")
 	s.write("upstreams/password", "pass word\r\n")
 	s.users("users-0", "shop.default", "blog.default")
@@ -168,6 +170,9 @@ func TestLoadReadsAllThatItPointsAt(t *testing.T) {
 	if s.Internal == nil || s.Internal.Leaf == nil || s.External != nil || s.StatusClientCAs == nil {
 		t.Errorf("Internal = %v, External = %v, StatusClientCAs = %v", s.Internal, s.External, s.StatusClientCAs)
 	}
+	if s.ClientCAs == nil {
+		t.Error("the CA of clients is not loaded")
+	}
 	if u := s.Upstreams; len(u) != 1 || u[0].Username != "app" || u[0].Password != "pass word" || u[0].RootCAs == nil || u[0].Name != "provider" {
 		t.Errorf("upstreams without their credentials or CA: %d", len(u))
 	}
@@ -184,13 +189,14 @@ func TestLoadReadsAllThatItPointsAt(t *testing.T) {
 		"users-0":   site.dirHash("users-0", "users.yaml"),
 		"users-1":   DirHash(nil),
 		"config":    site.dirHash("config", "ca.crt"),
+		"clients":   site.dirHash("clients", "ca.crt"),
 	} {
 		if got := s.Loaded[filepath.Join(site.path, dir)]; got != want {
 			t.Errorf("Loaded[%s] = %s, want %s", dir, got, want)
 		}
 	}
-	if len(s.Loaded) != 6 {
-		t.Errorf("Loaded has %d directories, want 6", len(s.Loaded))
+	if len(s.Loaded) != 7 {
+		t.Errorf("Loaded has %d directories, want 7", len(s.Loaded))
 	}
 }
 
@@ -202,7 +208,7 @@ func TestLoadFailsWithoutConfigurationOrCertificate(t *testing.T) {
 		want  []string
 	}{
 		{"no relay.yaml", func(s site) { _ = os.Remove(filepath.Join(s.path, "relay.yaml")) }, []string{"relay.yaml: the file does not exist"}},
-		{"bad relay.yaml", func(s site) { s.edit("relay.yaml", "port: 465", "port: 0") }, []string{"relay.yaml:10: upstreams[0].port: 0 is not a port"}},
+		{"bad relay.yaml", func(s site) { s.edit("relay.yaml", "port: 465", "port: 0") }, []string{"relay.yaml:11: upstreams[0].port: 0 is not a port"}},
 		{"no certificate", func(s site) { _ = os.RemoveAll(filepath.Join(s.path, "tls")) },
 			[]string{"tls/tls.crt: the file does not exist", "tls/tls.key: the file does not exist"}},
 		{"another key", func(s site) { _, key := keyPairPEM(s.t, time.Now().Add(time.Hour)); s.write("tls/tls.key", key) },
@@ -301,8 +307,20 @@ func TestLoadSaysWhenUserIsInTwoFiles(t *testing.T) {
 	site := newSite(t)
 	site.users("users-1", "shop.default", "third.default")
 	s := mustLoad(t, site.loader(LoaderOptions{}))
-	if len(s.Users) != 3 || len(s.Errors) != 1 || !strings.Contains(s.Errors[0].Error(), `users-1/users.yaml: user "shop.default" is in another user file`) {
+	if len(s.Users) != 3 || len(s.Errors) != 1 || !strings.Contains(s.Errors[0].Error(), `users-1/users.yaml: user "shop.default" is left out: what is in its field name is in another user file`) {
 		t.Errorf("%d users, errors %v", len(s.Users), s.Errors)
+	}
+}
+
+func TestLoadLeavesOutUserWithTheCertificateOfAnother(t *testing.T) {
+	t.Parallel()
+	site := newSite(t)
+	site.write("users-0/users.yaml", "version: 1\nusers:\n  - {name: a, certificates: ['CN:a']}\n")
+	site.write("users-1/users.yaml", "version: 1\nusers:\n  - {name: b, certificates: ['CN:b', 'CN:a']}\n  - {name: c, certificates: ['CN:c']}\n")
+	s := mustLoad(t, site.loader(LoaderOptions{}))
+	_, kept := s.Users["b"]
+	if kept || len(s.Users) != 2 || len(s.Errors) != 1 || !strings.Contains(s.Errors[0].Error(), `user "b" is left out: what is in its field certificates`) {
+		t.Errorf("users %v, errors %v", s.Users, s.Errors)
 	}
 }
 

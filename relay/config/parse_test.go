@@ -210,6 +210,8 @@ func TestUserFileRoundTrip(t *testing.T) {
 		{Name: "quiet.shop", MaxSize: 1 << 20, MaxRecipients: 5},
 		{Name: "fast.shop", OnExceed: "Refuse", MaxQueued: 7,
 			Rates: []Rate{{Messages: 14, Period: time.Minute}, {Recipients: 1000, Period: 24 * time.Hour}}},
+		{Name: "both.shop", Passwords: []Verifier{v}, Certificates: []string{"URI:mailrelay://shop/both", "CN:both"}, Require: RequireAll},
+		{Name: "token.shop", Tokens: []string{strings.Repeat("0a", 32)}, Require: RequireAny},
 	}}
 	data, err := MarshalUserFile(want)
 	if err != nil {
@@ -238,7 +240,14 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"no version", "users: []", "version: missing"},
 		{"no name", "version: 1\nusers:\n  - senders: [a@example.com]", "line 3: users[0].name:"},
 		{"control character", "version: 1\nusers:\n  - name: \"a\\0b\"", "users[0].name:"},
-		{"twice", "version: 1\nusers:\n  - name: a\n  - name: a", `line 4: users[1].name: "a" is the name of two users`},
+		{"twice", "version: 1\nusers:\n  - name: a\n  - name: a", `line 4: users[1].name: is already written above`},
+		{"certificate of two", "version: 1\nusers:\n  - name: a\n    certificates: [CN:a]\n  - name: b\n    certificates: [CN:a]", "line 6: users[1].certificates: is already written above"},
+		{"certificate without kind", "version: 1\nusers:\n  - name: a\n    certificates: [mailrelay://shop/app]", "users[0].certificates[0]: \"mailrelay://shop/app\" is not a name with its kind"},
+		{"certificate without name", "version: 1\nusers:\n  - name: a\n    certificates: ['CN:']", "users[0].certificates[0]:"},
+		{"token in the clear", "version: 1\nusers:\n  - name: a\n    tokens: [hunter2]", "users[0].tokens[0]: not the SHA-256 of a token"},
+		{"no such requirement", "version: 1\nusers:\n  - name: a\n    require: Both", "users[0].require: \"Both\" is not possible: write Any or All"},
+		{"two factors of one", "version: 1\nusers:\n  - name: a\n    certificates: [CN:a]\n    require: All", "users[0].require: All wants two factors"},
+		{"two factors of none", "version: 1\nusers:\n  - name: a\n    require: All", "users[0].require: All wants two factors"},
 		{"mailbox named star", "version: 1\nusers:\n  - name: a\n    senders: [\"*@example.com\"]", "users[0].senders[0]:"},
 		{"sender", "version: 1\nusers:\n  - name: a\n    senders: [\"<a@example.com>\"]", "users[0].senders[0]:"},
 		{"verifier", "version: 1\nusers:\n  - name: a\n    passwords:\n      - iterations: 4096\n        salt: hunter2!", "line 5: users[0].passwords[0]: verifier: salt is not base64"},

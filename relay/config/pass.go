@@ -118,6 +118,7 @@ func (p *pass) snapshot() (*Snapshot, bool) {
 	s := &Snapshot{Config: c, Users: p.users(c.Users.Files)}
 	s.Internal, ok = p.keyPair("internal", c.TLS.Internal)
 	s.External = p.external(c.TLS.External)
+	s.ClientCAs, _ = p.pool("client CA", c.TLS.ClientCAFile)
 	s.StatusClientCAs, _ = p.pool("status CA", c.Admin.StatusClientCAFile)
 	for _, u := range c.Upstreams {
 		if resolved, ok := p.upstream(u); ok {

@@ -57,16 +57,31 @@ func (p *pass) login(u Upstream) ([2]string, bool) {
 // users are those of all files together. A file that is missing holds none.
 func (p *pass) users(files []string) map[string]User {
 	users := map[string]User{}
+	taken := map[identity]bool{}
 	for _, path := range files {
 		for _, u := range p.userFile(path) {
-			if _, taken := users[u.Name]; taken {
-				p.fail([]string{path}, fmt.Errorf("user %q is in another user file already: keep one", u.Name))
+			if id, found := firstTaken(taken, &u); found {
+				p.fail([]string{path}, fmt.Errorf("user %q is left out: what is in its field %s is in another user file already: keep one", u.Name, id.kind))
 				continue
 			}
 			users[u.Name] = u
 		}
 	}
 	return users
+}
+
+// firstTaken returns what of a user another one has already. If that is nothing, all of it
+// is taken from now on.
+func firstTaken(taken map[identity]bool, u *User) (identity, bool) {
+	for _, id := range u.identities() {
+		if taken[id] {
+			return id, true
+		}
+	}
+	for _, id := range u.identities() {
+		taken[id] = true
+	}
+	return identity{}, false
 }
 
 func (p *pass) userFile(path string) []User {

@@ -13,6 +13,8 @@ type Snapshot struct {
 	Internal *tls.Certificate
 	// External is served by SNI; nil when there is none.
 	External *tls.Certificate
+	// ClientCAs sign certificates of users; nil when clients are not asked for one.
+	ClientCAs *x509.CertPool
 	// StatusClientCAs may read the status port; nil when it is off.
 	StatusClientCAs *x509.CertPool
 	// Users by SASL user name.

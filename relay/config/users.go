@@ -18,6 +18,15 @@ type User struct {
 	// accepted, so that an old and a new password overlap in a rotation. SCRAM accepts those
 	// that have the salt and iterations of the first (see Verifier.Successor).
 	Passwords []Verifier `yaml:"passwords,omitempty"`
+	// Certificates are names that a client certificate of the user may have, each with its
+	// kind: "URI:mailrelay://shop/app", "DNS:app.shop.example", "email:app@example.com" or,
+	// for the common name of the subject, "CN:app".
+	Certificates []string `yaml:"certificates,omitempty"`
+	// Tokens are the SHA-256 hashes, in hex, of the user's bearer tokens. Tokens must be
+	// random, with 128 bits or more: a hash of one that can be guessed can be turned back.
+	Tokens []string `yaml:"tokens,omitempty"`
+	// Require is RequireAny (default) or RequireAll.
+	Require string `yaml:"require,omitempty"`
 	// Senders are the addresses ("app@example.com"), domains ("example.com") and sub-domains
 	// ("*.example.com") that the user may send as: those that the user really has. None means
 	// none; "*" means any address, "<>" the null reverse-path.
@@ -62,6 +71,30 @@ func (f *UserFile) setDefaults() {
 			setDefault(&u.MaxQueued, defaultMaxQueued)
 		}
 	}
+}
+
+// What User.Require can be.
+const (
+	// RequireAny lets the user log in with any one of what is set.
+	RequireAny = "Any"
+	// RequireAll wants two factors: a certificate in the TLS handshake, and a password or a
+	// token.
+	RequireAll = "All"
+)
+
+// identity is what only one user can have: its name, or what logs in without one. The kind
+// is the name of the field.
+type identity struct{ kind, value string }
+
+func (u *User) identities() []identity {
+	all := []identity{{"name", u.Name}}
+	for _, name := range u.Certificates {
+		all = append(all, identity{"certificates", name})
+	}
+	for _, hash := range u.Tokens {
+		all = append(all, identity{"tokens", hash})
+	}
+	return all
 }
 
 // Verifier is a SCRAM-SHA-256 verifier of a password (RFC 5802 §3, RFC 7677). It checks a

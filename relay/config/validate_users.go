@@ -7,14 +7,16 @@ import (
 
 func (f *UserFile) validate(k *checker) {
 	k.version(f.Version)
-	seen := map[string]bool{}
+	seen := map[identity]bool{}
 	for i := range f.Users {
-		u, field := &f.Users[i], fmt.Sprintf("users[%d]", i)
-		u.validate(k, field+".")
-		if seen[u.Name] {
-			k.failf(field+".name", "%q is the name of two users: give each its own", u.Name)
+		u, prefix := &f.Users[i], fmt.Sprintf("users[%d].", i)
+		u.validate(k, prefix)
+		for _, id := range u.identities() {
+			if seen[id] {
+				k.failf(prefix+id.kind, "is already written above: give each user its own")
+			}
+			seen[id] = true
 		}
-		seen[u.Name] = true
 	}
 }
 
@@ -31,6 +33,7 @@ func (u *User) validate(k *checker, prefix string) {
 			k.failf(fmt.Sprintf("%spasswords[%d]", prefix, i), "%v: make a new one with \"relay verifier\"", err)
 		}
 	}
+	u.validateProofs(k, prefix)
 	for i, sender := range u.Senders {
 		if !IsSender(sender) {
 			k.failf(fmt.Sprintf("%ssenders[%d]", prefix, i),

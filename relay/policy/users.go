@@ -11,36 +11,70 @@ import (
 // Users is the set of users that may log in. It is replaced as a whole while others read
 // it. The zero Users holds none.
 type Users struct {
-	byName atomic.Pointer[map[string]*config.User]
+	current atomic.Pointer[index]
+}
+
+// index finds users by what only one of them has.
+type index struct {
+	byName, byCertificate, byToken map[string]*config.User
 }
 
 // Replace puts a new set in place of the old one. A user who did not change keeps the
 // pointer that Lookup returns, so that a different pointer means a changed user.
 func (u *Users) Replace(users map[string]config.User) {
 	old := u.load()
-	byName := make(map[string]*config.User, len(users))
+	next := &index{
+		byName:        make(map[string]*config.User, len(users)),
+		byCertificate: map[string]*config.User{},
+		byToken:       map[string]*config.User{},
+	}
 	for name, user := range users {
-		if known, ok := old[name]; ok && reflect.DeepEqual(*known, user) {
-			byName[name] = known
+		if known, ok := old.byName[name]; ok && reflect.DeepEqual(*known, user) {
+			next.add(name, known)
 			continue
 		}
-		byName[name] = &user
+		next.add(name, &user)
 	}
-	u.byName.Store(&byName)
+	u.current.Store(next)
+}
+
+func (i *index) add(name string, user *config.User) {
+	i.byName[name] = user
+	for _, certificate := range user.Certificates {
+		i.byCertificate[certificate] = user
+	}
+	for _, hash := range user.Tokens {
+		i.byToken[hash] = user
+	}
 }
 
 // Lookup returns the user of that SASL name. What it points at must not be changed.
 func (u *Users) Lookup(name string) (*config.User, bool) {
-	user, ok := u.load()[name]
+	user, ok := u.load().byName[name]
 	return user, ok
 }
 
-// Len is the number of users.
-func (u *Users) Len() int { return len(u.load()) }
+// ByCertificate returns the user with that entry in config.User.Certificates.
+func (u *Users) ByCertificate(name string) (*config.User, bool) {
+	user, ok := u.load().byCertificate[name]
+	return user, ok
+}
 
-func (u *Users) load() map[string]*config.User {
-	if m := u.byName.Load(); m != nil {
-		return *m
+// ByToken returns the user with that entry in config.User.Tokens.
+func (u *Users) ByToken(hash string) (*config.User, bool) {
+	user, ok := u.load().byToken[hash]
+	return user, ok
+}
+
+// HaveTokens reports whether any user has a token.
+func (u *Users) HaveTokens() bool { return len(u.load().byToken) > 0 }
+
+// Len is the number of users.
+func (u *Users) Len() int { return len(u.load().byName) }
+
+func (u *Users) load() *index {
+	if i := u.current.Load(); i != nil {
+		return i
 	}
-	return nil
+	return &index{}
 }

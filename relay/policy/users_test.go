@@ -59,3 +59,32 @@ func TestUsersCanBeReplacedWhileRead(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestUsersAreFoundByCertificateAndToken(t *testing.T) {
+	t.Parallel()
+	var users Users
+	if users.HaveTokens() {
+		t.Error("the zero Users has a token")
+	}
+	users.Replace(map[string]config.User{
+		"a": {Name: "a", Certificates: []string{"CN:a", "DNS:a.test"}},
+		"b": {Name: "b", Tokens: []string{"00", "01"}},
+	})
+	for _, name := range []string{"CN:a", "DNS:a.test"} {
+		if u, ok := users.ByCertificate(name); !ok || u.Name != "a" {
+			t.Errorf("%s: %+v", name, u)
+		}
+	}
+	for _, hash := range []string{"00", "01"} {
+		if u, ok := users.ByToken(hash); !ok || u.Name != "b" || !users.HaveTokens() {
+			t.Errorf("%s: %+v", hash, u)
+		}
+	}
+	users.Replace(map[string]config.User{"a": {Name: "a", Certificates: []string{"CN:a"}}})
+	if _, ok := users.ByCertificate("DNS:a.test"); ok {
+		t.Error("a certificate that was taken away still stands for its user")
+	}
+	if _, ok := users.ByToken("00"); ok || users.HaveTokens() {
+		t.Error("a token that was taken away still stands for its user")
+	}
+}

@@ -1,0 +1,34 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// certificateKinds are the kinds of names in a certificate that can stand for a user.
+var certificateKinds = []string{"URI:", "DNS:", "email:", "CN:"}
+
+// validateProofs checks what the user logs in with besides passwords.
+func (u *User) validateProofs(k *checker, prefix string) {
+	for i, name := range u.Certificates {
+		if !slices.ContainsFunc(certificateKinds, func(kind string) bool { return len(name) > len(kind) && strings.HasPrefix(name, kind) }) {
+			k.failf(fmt.Sprintf("%scertificates[%d]", prefix, i),
+				"%q is not a name with its kind: write one such as URI:mailrelay://shop/app, DNS:app.shop.example, email:app@example.com or CN:app", name)
+		}
+	}
+	for i, hash := range u.Tokens {
+		if b, err := hex.DecodeString(hash); err != nil || len(b) != sha256.Size || hash != strings.ToLower(hash) {
+			// What is there may be the token itself.
+			k.failf(fmt.Sprintf("%stokens[%d]", prefix, i), "not the SHA-256 of a token: write its 64 hex digits in lower case")
+		}
+	}
+	if u.Require != "" {
+		k.oneOf(prefix+"require", u.Require, RequireAny, RequireAll)
+	}
+	if u.Require == RequireAll && (len(u.Certificates) == 0 || len(u.Passwords)+len(u.Tokens) == 0) {
+		k.failf(prefix+"require", "All wants two factors: write certificates, and passwords or tokens")
+	}
+}
