@@ -2,7 +2,10 @@ package sasl
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -17,8 +20,35 @@ func (d directory) Lookup(name string) (*config.User, bool) {
 	return u, ok
 }
 
-// password is that of the user "u" of testUsers. Verifiers are costly by design.
-var password = rand.Text()
+func (d directory) ByCertificate(name string) (*config.User, bool) {
+	return d.first(func(u *config.User) bool { return slices.Contains(u.Certificates, name) })
+}
+
+func (d directory) ByToken(hash string) (*config.User, bool) {
+	return d.first(func(u *config.User) bool { return slices.Contains(u.Tokens, hash) })
+}
+
+func (d directory) HaveTokens() bool {
+	_, ok := d.first(func(u *config.User) bool { return len(u.Tokens) > 0 })
+	return ok
+}
+
+func (d directory) first(is func(*config.User) bool) (*config.User, bool) {
+	for _, u := range d {
+		if is(u) {
+			return u, true
+		}
+	}
+	return nil, false
+}
+
+// password and token are those of users of testUsers. Verifiers are costly by design.
+var password, token = rand.Text(), rand.Text()
+
+func hashOf(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
 
 var testUsers = sync.OnceValue(func() directory {
 	v, err := config.NewVerifier(password)
@@ -28,6 +58,12 @@ var testUsers = sync.OnceValue(func() directory {
 	return directory{
 		"u":      {Name: "u", Passwords: []config.Verifier{v}},
 		"broken": {Name: "broken", Passwords: []config.Verifier{{Iterations: 1}}},
+		"t":      {Name: "t", Tokens: []string{hashOf(token)}},
+		"t,=":    {Name: "t,=", Tokens: []string{hashOf(token + "2")}},
+		"c":      {Name: "c", Certificates: []string{"CN:c", "DNS:c.test"}},
+		"d":      {Name: "d", Certificates: []string{"CN:d"}},
+		"both":   {Name: "both", Passwords: []config.Verifier{v}, Certificates: []string{"CN:both"}, Require: config.RequireAll},
+		"token2": {Name: "token2", Tokens: []string{hashOf(token + "3")}, Certificates: []string{"CN:token2"}, Require: config.RequireAll},
 	}
 })
 
@@ -67,7 +103,7 @@ var errTrouble = errors.New("trouble")
 // checkEnd compares the end of an exchange, after which there can be no other.
 func checkEnd(t testing.TB, x Exchange, done bool, err, want error, user string) {
 	t.Helper()
-	trouble := err != nil && !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrMalformed)
+	trouble := err != nil && !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrNeedsSecret)
 	if want == errTrouble && !trouble || want != errTrouble && !errors.Is(err, want) {
 		t.Errorf("error %v, want %v", err, want)
 	}

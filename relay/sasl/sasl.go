@@ -16,6 +16,9 @@ var (
 	ErrCredentials = errors.New("invalid credentials")
 	// ErrMalformed means that a client's message does not follow the mechanism.
 	ErrMalformed = errors.New("malformed message")
+	// ErrNeedsSecret means that the client's certificate is right, and that the user must log
+	// in with a password or token as well.
+	ErrNeedsSecret = errors.New("the certificate alone is not enough for this user")
 	// ErrUnknownMechanism means that the mechanism is not offered.
 	ErrUnknownMechanism = errors.New("mechanism not offered")
 )
@@ -24,7 +27,9 @@ var (
 type Exchange interface {
 	// Next takes the client's message, nil when there is no initial response, and returns
 	// the next challenge, or done when the client has logged in. Errors are ErrCredentials,
-	// ErrMalformed, or trouble that is no verdict on the client.
+	// ErrMalformed, ErrNeedsSecret, or trouble that is no verdict on the client. A challenge
+	// that comes with an error is the mechanism's own word on it: it is to be sent first, and
+	// whatever the client answers the login has failed.
 	Next(response []byte) (challenge []byte, done bool, err error)
 	// User is the name that the client claimed; whether it is that user only done tells.
 	// It is empty until the client sent it.
@@ -36,6 +41,8 @@ type Directory interface {
 	// Lookup returns the user of that name. The pointer stays the same for as long as the
 	// user does not change.
 	Lookup(name string) (*config.User, bool)
+	// ByCertificate returns the user with that entry in config.User.Certificates.
+	ByCertificate(name string) (*config.User, bool)
 }
 
 // Client is what a connection tells of a client before it logs in.
@@ -43,12 +50,17 @@ type Client struct {
 	// Binding is the tls-exporter channel binding of the connection (RFC 9266). Without it
 	// SCRAM-SHA-256-PLUS is not offered.
 	Binding []byte
+	// Certificate are the CertificateNames of the client's certificate, if it showed one and
+	// a CA of users signed it. Without it EXTERNAL is not offered.
+	Certificate []string
 }
 
 // Options are what Mechanisms need.
 type Options struct {
 	// Users may log in.
 	Users Directory
+	// Tokens validates bearer tokens; OAUTHBEARER and XOAUTH2 are not offered when nil.
+	Tokens TokenValidator
 	// DecoyKey returns the key of the salts that SCRAM shows for unknown users. Relays with
 	// the same users need the same, or their answers differ for unknown users only. Nil or
 	// empty is a key of this process.
@@ -60,6 +72,7 @@ type Options struct {
 // Mechanisms are what clients may log in with. They may be used by many at once.
 type Mechanisms struct {
 	users     Directory
+	tokens    TokenValidator
 	passwords *passwords
 	decoys    *decoys
 }
@@ -73,7 +86,7 @@ func New(o Options) (*Mechanisms, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mechanisms{users: o.Users, passwords: p, decoys: newDecoys(o.DecoyKey)}, nil
+	return &Mechanisms{users: o.Users, tokens: o.Tokens, passwords: p, decoys: newDecoys(o.DecoyKey)}, nil
 }
 
 // mechanism is a row of the table of mechanisms.
@@ -89,11 +102,18 @@ var table = []mechanism{
 	{"LOGIN", always, func(a attempt) Exchange { return &login{attempt: a} }},
 	{"SCRAM-SHA-256", always, func(a attempt) Exchange { return &scramSHA256{attempt: a} }},
 	{"SCRAM-SHA-256-PLUS", canBind, func(a attempt) Exchange { return &scramSHA256{attempt: a, plus: true} }},
+	{"OAUTHBEARER", haveTokens, newOAuthBearer},
+	{"XOAUTH2", haveTokens, newXOAuth2},
+	{"EXTERNAL", showsCertificate, func(a attempt) Exchange { return &external{attempt: a} }},
 }
 
 func always(*Mechanisms, Client) bool { return true }
 
 func canBind(_ *Mechanisms, c Client) bool { return len(c.Binding) > 0 }
+
+func haveTokens(m *Mechanisms, _ Client) bool { return m.tokens != nil && m.tokens.HaveTokens() }
+
+func showsCertificate(_ *Mechanisms, c Client) bool { return len(c.Certificate) > 0 }
 
 // Names are the mechanisms offered to a client, in the order to show them.
 func (m *Mechanisms) Names(c Client) []string {
@@ -128,12 +148,16 @@ type attempt struct {
 // User implements Exchange.
 func (a *attempt) User() string { return a.user }
 
-// find returns the user of that name who may log in on this connection. What the error
-// says is for the log alone.
+// find returns the user of that name who may log in on this connection with a password or
+// token. A user who needs a certificate as well is not found without it, so that the answer
+// cannot tell whether the password was right. What the error says is for the log alone.
 func (a *attempt) find(name string) (*config.User, error) {
 	user, ok := a.users.Lookup(name)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, fmt.Errorf("%w: there is no such user", ErrCredentials)
+	case user.Require == config.RequireAll && !a.client.shows(user):
+		return nil, fmt.Errorf("%w: the user needs a client certificate as well, and did not show it", ErrCredentials)
 	}
 	return user, nil
 }

@@ -66,6 +66,9 @@ func TestMechanismsOffered(t *testing.T) {
 	}{
 		{"what needs nothing", Options{}, Client{}, "PLAIN LOGIN SCRAM-SHA-256"},
 		{"with a channel to bind to", Options{}, Client{Binding: []byte("b")}, "PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS"},
+		{"with tokens", Options{Tokens: HashedTokens{testUsers()}}, Client{}, "PLAIN LOGIN SCRAM-SHA-256 OAUTHBEARER XOAUTH2"},
+		{"with a validator that has none", Options{Tokens: HashedTokens{directory{}}}, Client{}, "PLAIN LOGIN SCRAM-SHA-256"},
+		{"with a certificate", Options{}, Client{Certificate: []string{"CN:nobody"}}, "PLAIN LOGIN SCRAM-SHA-256 EXTERNAL"},
 	} {
 		m := newMechanisms(t, tc.options)
 		if got := strings.Join(m.Names(tc.client), " "); got != tc.want {

@@ -50,6 +50,7 @@ func scramUsers(t testing.TB, older, newer string) directory {
 		"rotating": {Name: "rotating", Passwords: []config.Verifier{successor, old}},
 		"salted":   {Name: "salted", Passwords: []config.Verifier{verifier(t, newer), old}},
 		"none":     {Name: "none"},
+		"guarded":  {Name: "guarded", Passwords: []config.Verifier{old}, Certificates: []string{"CN:guarded"}, Require: config.RequireAll},
 		"broken":   {Name: "broken", Passwords: []config.Verifier{{Iterations: 1}}},
 		"mended":   {Name: "mended", Passwords: []config.Verifier{{Iterations: 1}, old}},
 	}

@@ -30,7 +30,7 @@ func TestFailuresTakeTheSameTime(t *testing.T) {
 	} {
 		fastest := map[string]time.Duration{}
 		for range tc.rounds {
-			for _, user := range []string{"one", "rotating", "none", "nobody"} {
+			for _, user := range []string{"one", "rotating", "none", "nobody", "guarded"} {
 				took := failure(t, begin(t, m, tc.mechanism, Client{}), tc.mechanism, user)
 				if before, ok := fastest[user]; !ok || took < before {
 					fastest[user] = took
