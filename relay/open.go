@@ -2,6 +2,7 @@ package relay
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -66,6 +67,7 @@ func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error 
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return chooseCertificate(p.current.Load(), hello), nil
 		},
+		ClientCAs: func() *x509.CertPool { return p.current.Load().ClientCAs },
 		Limits: frontdoor.Limits{
 			Connections: c.Listeners.MaxConnections,
 			PerAddress:  c.Listeners.MaxConnectionsPerAddress,

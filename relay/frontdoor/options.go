@@ -2,6 +2,7 @@ package frontdoor
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,10 @@ type Options struct {
 	// that a renewed certificate is served at once. A client that sends no SNI has an
 	// empty ServerName. Required.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// ClientCAs returns the CAs that may sign certificates of clients; it is asked at each
+	// handshake. Clients are asked for a certificate when it returns any: they need none, but
+	// one that none of the CAs signed ends the handshake. Nil asks no client.
+	ClientCAs func() *x509.CertPool
 	// MinVersion is tls.VersionTLS12 (default) or tls.VersionTLS13.
 	MinVersion uint16
 	// Limits bound what clients may use.

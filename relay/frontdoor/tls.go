@@ -2,6 +2,7 @@ package frontdoor
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"slices"
 	"strings"
 )
@@ -25,13 +26,30 @@ func tlsConfig(o Options) *tls.Config {
 	}
 	strict := open.Clone()
 	strict.NextProtos = []string{alpnSMTP}
-	open.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	served := open.Clone()
+	served.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		config := open
 		if slices.ContainsFunc(hello.SupportedProtos, decidesProtocol) {
-			return strict, nil
+			config = strict
 		}
-		return nil, nil
+		return withClientCAs(config, o.ClientCAs), nil
 	}
-	return open
+	return served
+}
+
+// withClientCAs asks clients for a certificate if there are CAs to verify it with.
+func withClientCAs(config *tls.Config, source func() *x509.CertPool) *tls.Config {
+	if source == nil {
+		return config
+	}
+	pool := source()
+	if pool == nil {
+		return config
+	}
+	asking := config.Clone()
+	asking.ClientAuth = tls.VerifyClientCertIfGiven
+	asking.ClientCAs = pool
+	return asking
 }
 
 // decidesProtocol tells the ALPN names that must be answered. A browser that was led here
