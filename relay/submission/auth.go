@@ -23,6 +23,9 @@ func (s *session) saslClient() sasl.Client {
 		// Below TLS 1.3 the value needs an extension that not every client has (RFC 9266 §2).
 		c.Binding, _ = s.peer.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, bindingSize)
 	}
+	if len(s.peer.VerifiedChains) > 0 {
+		c.Certificate = sasl.CertificateNames(s.peer.PeerCertificates[0])
+	}
 	return c
 }
 
@@ -64,12 +67,21 @@ type login struct {
 	session   *session
 	mechanism string
 	exchange  sasl.Exchange
+	// failed is the reply to give once the client has answered the mechanism's own word on
+	// its failure.
+	failed error
 }
 
 // Next implements go-sasl's Server.
 func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
+	if l.failed != nil {
+		return nil, false, l.failed
+	}
 	challenge, done, err = l.exchange.Next(response)
 	switch {
+	case err != nil && challenge != nil:
+		l.failed = l.session.loginFailed(l, err)
+		return challenge, false, nil
 	case err != nil:
 		return nil, false, l.session.loginFailed(l, err)
 	case done:
@@ -92,16 +104,29 @@ func (s *session) loginFailed(l *login, err error) error {
 	result, r := loginUnavailable, refuse(reasonInternal, 454, 4, 7, 0, "Logins are not possible at the moment: try again later")
 	switch {
 	case errors.Is(err, sasl.ErrCredentials):
-		result, r = loginRefused, refuse(reasonLogin, 535, 5, 7, 8, "Authentication credentials invalid")
+		result, r = loginRefused, refuse(reasonLogin, 535, 5, 7, 8, s.invalidCredentials())
 		if s.lastLogin() {
 			r = tooManyLogins()
 		}
+		s.pause(s.failures.Record(l.exchange.User(), s.client))
+	case errors.Is(err, sasl.ErrNeedsSecret):
+		result, r = loginRefused, refuse(reasonLogin, 534, 5, 7, 9,
+			"The certificate alone is not enough for this user: log in with its password or token on this connection")
 	case errors.Is(err, sasl.ErrMalformed):
 		result, r = loginMalformed, refuse(reasonLogin, 501, 5, 5, 2, "The response does not follow the mechanism "+l.mechanism)
 	}
 	s.metrics.logins.WithLabelValues(result, l.mechanism).Inc()
 	s.log.Warn("login failed", s.about("mechanism", l.mechanism, "claimed_user", clip(l.exchange.User()), "error", err)...)
 	return s.say(r)
+}
+
+// invalidCredentials says the same of every user. Which of them need a certificate as well
+// would tell who exists, and whether the password was right.
+func (s *session) invalidCredentials() string {
+	if s.config().TLS.ClientCAFile == "" {
+		return "Authentication credentials invalid"
+	}
+	return "Authentication credentials invalid, or the client certificate that some users need as well is missing"
 }
 
 // lastLogin reports whether the client has no further try.

@@ -3,6 +3,7 @@ package submission
 import (
 	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"strings"
@@ -25,6 +26,7 @@ func behindFrontDoor(t testing.TB, change ...func(*fixture)) (f *fixture, submis
 		Hostname:       f.config.Hostname,
 		Submissions:    implicit,
 		Submission:     explicit,
+		ClientCAs:      func() *x509.CertPool { return f.clientCAs },
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &serverTLS().Certificates[0], nil },
 	})
 	if err != nil {

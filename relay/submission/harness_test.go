@@ -23,6 +23,7 @@ import (
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
@@ -50,7 +51,11 @@ type fixture struct {
 	log     *syncBuffer
 	backlog func(string) (int, time.Duration)
 	now     func() time.Time
-	stop    func()
+	tokens  sasl.TokenValidator
+	// clientCAs are for a server behind a front door.
+	clientCAs *x509.CertPool
+	pause     func(time.Duration)
+	stop      func()
 }
 
 // start runs a server whose user may send as anybody at example.com. The settings can be
@@ -78,6 +83,7 @@ func newFixture(t testing.TB) *fixture {
 		},
 		metrics: prometheus.NewRegistry(),
 		log:     &syncBuffer{},
+		pause:   func(time.Duration) {},
 	}
 	f.setSenders("example.com")
 	return f
@@ -105,11 +111,13 @@ func (f *fixture) serve(l net.Listener) {
 	server, err := NewServer(Options{
 		Config:     configOf(f),
 		Users:      f.users,
+		Tokens:     f.tokens,
 		Spool:      f.spool,
 		Backlog:    f.backlog,
 		Now:        f.now,
 		Logger:     slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: f.metrics,
+		pause:      f.pause,
 	})
 	if err != nil {
 		f.t.Fatal(err)

@@ -28,6 +28,8 @@ type Options struct {
 	Config func() *config.Config
 	// Users may log in. They can be replaced while the server runs.
 	Users *policy.Users
+	// Tokens validates bearer tokens; when nil those in the user files.
+	Tokens sasl.TokenValidator
 	// Spool takes the messages.
 	Spool spool.Spool
 	// Backlog says how many messages of a user wait for delivery, and how long it takes until
@@ -40,6 +42,9 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+
+	// pause holds back the answer to a failed login; time.Sleep when nil.
+	pause func(time.Duration)
 }
 
 // Server is the SMTP server.
@@ -86,6 +91,8 @@ type backend struct {
 	backlog    func(user string) (messages int, wait time.Duration)
 	meters     policy.Meters
 	mechanisms *sasl.Mechanisms
+	failures   *sasl.Failures
+	pause      func(time.Duration)
 	log        *slog.Logger
 	metrics    *metrics
 	now        func() time.Time
@@ -98,11 +105,18 @@ func newBackend(opts Options) (*backend, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
+	if opts.Tokens == nil {
+		opts.Tokens = sasl.HashedTokens{TokenDirectory: opts.Users}
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.pause == nil {
+		opts.pause = time.Sleep
+	}
 	mechanisms, err := sasl.New(sasl.Options{
 		Users:    opts.Users,
+		Tokens:   opts.Tokens,
 		DecoyKey: func() string { return opts.Config().Users.DecoyKey },
 		Now:      opts.Now,
 	})
@@ -119,6 +133,8 @@ func newBackend(opts Options) (*backend, error) {
 		spool:      opts.Spool,
 		backlog:    opts.Backlog,
 		mechanisms: mechanisms,
+		failures:   sasl.NewFailures(opts.Now),
+		pause:      opts.pause,
 		log:        opts.Logger,
 		metrics:    m,
 		now:        opts.Now,
