@@ -1,0 +1,133 @@
+package relay_test
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"net/smtp"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// external logs in as whom the certificate says.
+type external struct{}
+
+func (external) Start(*smtp.ServerInfo) (string, []byte, error) { return "EXTERNAL", nil, nil }
+
+func (external) Next(_ []byte, more bool) ([]byte, error) {
+	if more {
+		return []byte{}, nil
+	}
+	return nil, nil
+}
+
+// xoauth2 logs in with a token, and answers its refusal as RFC 7628 has it.
+type xoauth2 struct{ user, token string }
+
+func (x xoauth2) Start(*smtp.ServerInfo) (string, []byte, error) {
+	return "XOAUTH2", []byte("user=" + x.user + "\x01auth=Bearer " + x.token + "\x01\x01"), nil
+}
+
+func (x xoauth2) Next(_ []byte, more bool) ([]byte, error) {
+	if more {
+		return []byte{1}, nil
+	}
+	return nil, nil
+}
+
+func (a *authority) user(t *testing.T, uri string) tls.Certificate {
+	t.Helper()
+	u, err := url.Parse(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *a.sign(&x509.Certificate{URIs: []*url.URL{u}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+}
+
+// show connects with a certificate and logs in with it.
+func (r *running) show(pair tls.Certificate) error {
+	config := r.tlsConfig()
+	config.Certificates = []tls.Certificate{pair}
+	conn, err := tls.Dial("tcp", r.Submissions.String(), config)
+	if err != nil {
+		return err
+	}
+	c, err := smtp.NewClient(conn, hostname)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Auth(external{}); err != nil {
+		return err
+	}
+	return send(c, body("by certificate"))
+}
+
+func (s *site) userFile(users ...config.User) {
+	s.t.Helper()
+	data, err := config.MarshalUserFile(&config.UserFile{Version: config.Version, Users: users})
+	s.ca.must(err)
+	s.write("users/users.yaml", string(data))
+}
+
+func TestCertificateOfAUserFollowsItsCA(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	site := newSite(t, u)
+	first, second := newAuthority(t), newAuthority(t)
+	relayYAML, err := os.ReadFile(filepath.Join(site.path, "relay.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	site.write("relay.yaml", strings.Replace(string(relayYAML), "\ntls:\n", "\ntls:\n  clientCAFile: clients/ca.crt\n", 1))
+	site.write("clients/ca.crt", pemCertificate(first.cert))
+	site.userFile(config.User{Name: "cert.shop", Certificates: []string{"URI:mailrelay://shop/cert"}, Senders: []string{"example.com"}})
+	r := site.start()
+	old, next := first.user(t, "mailrelay://shop/cert"), second.user(t, "mailrelay://shop/cert")
+	if err := r.show(old); err != nil {
+		t.Fatalf("the user's certificate: %v", err)
+	}
+	eventually(t, "the message", func() bool { _, found := u.find("by certificate"); return found })
+	if err := r.show(next); err == nil {
+		t.Error("a certificate of another CA logs in")
+	}
+	if err := r.show(first.user(t, "mailrelay://shop/other")); code(err) != 535 {
+		t.Errorf("a certificate of nobody: %v, want 535", err)
+	}
+	site.write("clients/ca.crt", pemCertificate(second.cert))
+	eventually(t, "the new CA", func() bool { return r.show(next) == nil })
+	if err := r.show(old); err == nil {
+		t.Error("a certificate of the CA that was withdrawn logs in")
+	}
+	site.userFile(config.User{Name: "cert.shop"})
+	eventually(t, "the certificate is taken away", func() bool { return code(r.show(next)) == 535 })
+}
+
+func TestTokenOfAUserIsLetInAndShutOutWithoutRestart(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, newUpstream(t))
+	r := site.start()
+	token := rand.Text()
+	sum := sha256.Sum256([]byte(token))
+	auth := xoauth2{"token.shop", token}
+	_, offered := r.dial(t, "submissions").Extension("AUTH")
+	if strings.Contains(offered, "XOAUTH2") {
+		t.Errorf("offered without any token: %s", offered)
+	}
+	site.userFile(config.User{Name: "token.shop", Tokens: []string{hex.EncodeToString(sum[:])}, Senders: []string{"example.com"}})
+	for _, service := range []string{"submissions", "submission"} {
+		eventually(t, "the token on "+service, func() bool { return r.dial(t, service).Auth(auth) == nil })
+	}
+	site.userFile(config.User{Name: "token.shop", Tokens: []string{strings.Repeat("00", 32)}})
+	eventually(t, "the token is taken away", func() bool { return code(r.dial(t, "submissions").Auth(auth)) == 535 })
+	if strings.Contains(site.log.String(), token) {
+		t.Error("the token is in the log")
+	}
+}
