@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"net"
 	"net/smtp"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
@@ -55,10 +57,11 @@ func (a *authority) user(t *testing.T, uri string) tls.Certificate {
 func (r *running) show(pair tls.Certificate) error {
 	config := r.tlsConfig()
 	config.Certificates = []tls.Certificate{pair}
-	conn, err := tls.Dial("tcp", r.Submissions.String(), config)
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", r.Submissions.String(), config)
 	if err != nil {
 		return err
 	}
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	c, err := smtp.NewClient(conn, hostname)
 	if err != nil {
 		return err
