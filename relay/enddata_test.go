@@ -145,10 +145,12 @@ func (e *endCase) play(c *textproto.Conn) error {
 		}
 	}
 	want := map[bool]int{true: 554, false: 250}[e.refused()]
-	if code, text, err := c.ReadResponse(0); code != want {
-		return fmt.Errorf("answered %d %s, %v, want %d", code, text, err, want)
-	}
+	code, text, err := c.ReadResponse(0)
 	switch {
+	case err != nil:
+		return fmt.Errorf("the reply to the message: %w", err)
+	case code != want:
+		return fmt.Errorf("answered %d %s, want %d", code, text, want)
 	case e.bareCR():
 		if line, err := c.ReadLine(); err == nil {
 			return fmt.Errorf("the session goes on after a bare CR with %q", line)
