@@ -7,7 +7,9 @@ const (
 	longestLabel    = 63
 	// RFC 5321 §4.5.3.1.1.
 	longestLocalPart = 64
-	longestUserName  = 255
+	// RFC 5321 §4.5.3.1.3, without angle brackets.
+	longestAddress  = 254
+	longestUserName = 255
 )
 
 // isHostname reports whether s is a DNS name of letters, digits and hyphens (RFC 1123

@@ -34,6 +34,10 @@ func IsSender(s string) bool { return s == AnySender || s == NullSender || IsPat
 // case, but where two of them do they are one mailbox in practice, and refusing
 // "App@example.com" to the user of "app@example.com" would protect nobody.
 func Covers(entry, other string) bool {
+	// No address is longer, and what an A-label takes to make grows with the square of it.
+	if len(other) > longestAddress {
+		return false
+	}
 	entry, other = fold(entry), fold(other)
 	if other == NullSender || entry == NullSender {
 		return entry == other

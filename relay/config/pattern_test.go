@@ -47,6 +47,8 @@ func TestCovers(t *testing.T) {
 		{"U-label of an A-label", "xn--bcher-kva.example", "a@b\u00fccher.example", true},
 		{"another U-label", "xn--bcher-kva.example", "a@b\u00fccherx.example", false},
 		{"ideographic dot is no dot", "*.example.com", "a@evil\u3002example.com", false},
+		{"endless U-label", "*.example.com", "a@" + strings.Repeat("\u00fc", 100_000) + ".example.com", false},
+		{"longer than an address", "*", strings.Repeat("a", 250) + "@x.example", false},
 		{"invalid UTF-8", "example.com", "a@example\xff.com", false},
 	} {
 		if got := Covers(tc.entry, tc.other); got != tc.want {
@@ -96,4 +98,25 @@ func TestIsSender(t *testing.T) {
 			t.Errorf("IsPattern(%q): it stands for no addresses of its own", sender)
 		}
 	}
+}
+
+// FuzzCovers looks for an entry that lets an address through whose domain it does not name.
+func FuzzCovers(f *testing.F) {
+	f.Add("example.com", "a@example.com")
+	f.Add("*.example.com", "a@b@mail.example.com")
+	f.Add("xn--bcher-kva.example", "\"a@b\"@b\u00fccher.example")
+	f.Add("a@example.com", "A@EXAMPLE.COM.")
+	f.Fuzz(func(t *testing.T, entry, address string) {
+		if !IsPattern(entry) || !Covers(entry, address) {
+			return
+		}
+		_, domain, _ := strings.Cut(fold(address), "@")
+		if strings.Contains(domain, "@") {
+			t.Fatalf("%q covers %q, which has two @", entry, address)
+		}
+		named := strings.TrimPrefix(fold(entry)[strings.LastIndexByte(entry, '@')+1:], "*.")
+		if domain = strings.TrimPrefix(domain, "*."); domain != "" && domain != named && !strings.HasSuffix(domain, "."+named) {
+			t.Fatalf("%q covers %q", entry, address)
+		}
+	})
 }
