@@ -13,8 +13,9 @@ type dialogue struct {
 	challenge bool
 	// over: the last word was said, nothing more is heard.
 	over bool
-	// commands counts replies since the last body.
-	commands int
+	// commands counts replies since the last body, errors those of 5xx since the last body
+	// that was taken.
+	commands, errors int
 }
 
 // replied takes a reply of the server and what it meant.
@@ -22,6 +23,12 @@ func (d *dialogue) replied(code int, meant effect) {
 	d.greeted = true
 	d.challenge = code == 334
 	d.commands++
+	if code >= 500 {
+		d.errors++
+	}
+	if d.body && code < 300 {
+		d.errors = 0
+	}
 	switch {
 	case d.body || meant == effectReset:
 		d.body, d.transaction = false, false

@@ -52,6 +52,22 @@ func TestDialogueFollowsTheServer(t *testing.T) {
 	}
 }
 
+func TestAMessageTakenIsWorthNewErrors(t *testing.T) {
+	t.Parallel()
+	var d dialogue
+	for _, code := range []int{550, 503, 452, 354, 554, 354, 451} {
+		d.replied(code, effectNone)
+	}
+	if d.errors != 3 {
+		t.Errorf("counted %d errors, want 3", d.errors)
+	}
+	d.replied(354, effectNone)
+	d.replied(250, effectNone)
+	if d.errors != 0 {
+		t.Errorf("counted %d errors after a message was taken, want 0", d.errors)
+	}
+}
+
 func TestABodyIsWorthNewCommands(t *testing.T) {
 	t.Parallel()
 	var d dialogue

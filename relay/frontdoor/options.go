@@ -57,6 +57,9 @@ type Limits struct {
 	Line int
 	// Commands is how many may come without a message body. Default 10000.
 	Commands int
+	// Errors is how many 5xx replies a client may get without a message taken. Default 100,
+	// as many as a message has recipients.
+	Errors int
 }
 
 // Timeouts are the longest waits of a connection, in the order in which they apply. A zero
@@ -112,6 +115,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.MinRate, 500)
 	setDefault(&l.Line, 16384)
 	setDefault(&l.Commands, 10000)
+	setDefault(&l.Errors, 100)
 }
 
 func (t *Timeouts) setDefaults() {

@@ -16,6 +16,7 @@ const (
 	replyLine     = "500 5.5.2 Line too long, closing"
 	replySASLLine = "500 5.5.6 Authentication line too long, closing"
 	replyBareLF   = "500 5.5.2 Lines must end with CR LF, closing"
+	replyErrors   = "421 4.7.0 %h too many errors"
 	replyCommands = "421 4.7.0 %h too many commands without a message"
 )
 

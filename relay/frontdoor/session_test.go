@@ -235,6 +235,27 @@ func TestSASLLinesMayBeLong(t *testing.T) {
 	c.say("AUTH PLAIN "+strings.Repeat("A", 12288), "454 4.7.0")
 }
 
+// Those of the session count, and those of go-smtp, in any mixture.
+func TestErrorsWithoutAMessageAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *Options) { o.Limits.Errors = 4 })
+	c := h.dialTLS(t)
+	c.say("EHLO x", "250 ")
+	for range 3 {
+		c.say("MAIL FROM:<refused@b.test>", "550 ")
+		c.say("RCPT TO:<c@d.test>", "503 ")
+		c.say("MAIL FROM:<a@b.test> FOO=1", "555 ")
+		c.beginData()
+		c.say("x\r\n.", "250 ")
+	}
+	for range 4 {
+		c.say("MAIL FROM:<refused@b.test>", "550 ")
+	}
+	c.say("DATA", "503 ")
+	c.expect("421 4.7.0 relay.test too many errors")
+	c.expectEnd()
+}
+
 func TestCommandsWithoutAMessageAreBounded(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(o *Options) { o.Limits.Commands = 6 })

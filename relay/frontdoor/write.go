@@ -62,6 +62,8 @@ func (c *Conn) answer(r reply) error {
 		c.end("")
 	case end:
 		c.end("")
+	case c.dialogue.errors > c.options.Limits.Errors:
+		c.end(replyErrors)
 	case c.dialogue.commands > c.options.Limits.Commands:
 		c.end(replyCommands)
 	}

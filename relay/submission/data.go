@@ -39,7 +39,6 @@ func (s *session) Data(r io.Reader) error {
 		}
 		return s.answer("DATA", refused)
 	}
-	s.delivered()
 	return reply(250, 2, 0, 0, "Ok: queued as "+id)
 }
 

@@ -147,17 +147,6 @@ func TestFailedLoginsEndTheConnection(t *testing.T) {
 	}
 }
 
-func TestTooManyFaultsEndTheConnection(t *testing.T) {
-	t.Parallel()
-	f := start(t)
-	c := f.login()
-	for range maxFaults {
-		c.do("MAIL FROM:<x@example.org>", "550 ")
-	}
-	c.do("MAIL FROM:<x@example.org>", "421 4.7.0 ")
-	c.expectClosed()
-}
-
 func TestRemovedUserCannotGoOn(t *testing.T) {
 	t.Parallel()
 	f := start(t)

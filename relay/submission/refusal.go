@@ -101,11 +101,8 @@ func (s *session) answer(command string, r *refusal) error {
 
 // say returns the reply of a refusal, and ends the connection where it is the last word.
 func (s *session) say(r *refusal) error {
-	switch {
-	case r.hangUp:
+	if r.hangUp {
 		s.abort(replyLine(r.reply))
-	case r.reply.Code >= 500 && s.spendFault():
-		s.abort(replyLine(reply(421, 4, 7, 0, "Too many errors on this connection")))
 	}
 	return r.reply
 }

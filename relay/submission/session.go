@@ -13,13 +13,9 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// Budgets of one connection. A client that spends one is told 421 and cut off.
-const (
-	// maxFaults is how many 5xx replies a client may get without delivering a message.
-	maxFaults = 20
-	// maxLogins is how many times a client may try to log in.
-	maxLogins = 5
-)
+// maxLogins is how many times a client may try to log in on one connection before it is told
+// 421 and cut off.
+const maxLogins = 5
 
 // session is one connection. go-smtp calls it from one goroutine at a time, but Reset and
 // Logout may come while Data runs.
@@ -38,7 +34,6 @@ type session struct {
 	user   string // who logged in, empty for nobody
 	tx     *transaction
 	logins int
-	faults int
 }
 
 var _ smtp.AuthSession = (*session)(nil)
@@ -114,19 +109,4 @@ func (s *session) userName() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.user
-}
-
-// spendFault counts a 5xx reply and reports whether it was one too many.
-func (s *session) spendFault() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults++
-	return s.faults > maxFaults
-}
-
-// delivered gives the client its budget of faults back.
-func (s *session) delivered() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = 0
 }
