@@ -7,6 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
@@ -88,6 +90,46 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		relay.Name = "refused"
 		tc.spoil(relay)
 		refused(t, tc.name, tc.want, c.Create(t.Context(), relay, client.DryRunAll))
+	}
+}
+
+// Raw objects hold what the Go types would leave out or could not say.
+func TestAPIRefusesRulesThatChooseNobodyOrBreakThePolicy(t *testing.T) {
+	c, namespace := onCluster(t)
+	expression := func(fields map[string]any) map[string]any {
+		fields["key"] = "team"
+		return map[string]any{"matchExpressions": []any{fields}}
+	}
+	in := func(selector map[string]any) map[string]any { return map[string]any{"podSelector": selector} }
+	for _, tc := range []struct {
+		name, want string
+		rule       map[string]any
+	}{
+		{"empty names", "choose namespaces by names or by selector", map[string]any{"namespaces": map[string]any{"names": []any{}}}},
+		{"operator in lower case", "write the operator In, NotIn", in(expression(map[string]any{"operator": "in", "values": []any{"shop"}}))},
+		{"In without values", "In and NotIn need values", in(expression(map[string]any{"operator": "In"}))},
+		{"In with empty values", "In and NotIn need values", in(expression(map[string]any{"operator": "In", "values": []any{}}))},
+		{"Exists with values", "In and NotIn need values", in(expression(map[string]any{"operator": "Exists", "values": []any{"shop"}}))},
+		{"selector of namespaces", "write the operator In, NotIn", map[string]any{"namespaces": map[string]any{"selector": expression(map[string]any{"operator": "near"})}}},
+		{"", "", in(expression(map[string]any{"operator": "NotIn", "values": []any{"shop"}}))},
+		{"", "", in(expression(map[string]any{"operator": "Exists"}))},
+	} {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(newRelay(namespace))
+		if err != nil {
+			t.Fatal(err)
+		}
+		relay := &unstructured.Unstructured{Object: content}
+		relay.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MailRelay"))
+		unstructured.RemoveNestedField(content, "status")
+		if err := unstructured.SetNestedSlice(content, []any{tc.rule}, "spec", "access", "rules"); err != nil {
+			t.Fatal(err)
+		}
+		err = c.Create(t.Context(), relay, client.DryRunAll)
+		if tc.want != "" {
+			refused(t, tc.name, tc.want, err)
+		} else if err != nil {
+			t.Errorf("%v is refused: %v", tc.rule, err)
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ func TestUserOfAnotherNamespace(t *testing.T) {
 
 	c.change(t, relay, func() {
 		relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{
-			{}, {Namespaces: &v1alpha1.NamespaceRule{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"mail": "yes"}}}},
+			{}, {Namespaces: &v1alpha1.NamespaceRule{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"mail": "yes"}}}},
 		}}
 	})
 	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: elsewhere}}

@@ -223,7 +223,7 @@ type AccessRule struct {
 	SendingLimits `json:",inline"`
 	// podSelector narrows which pods of the namespaces may connect. Without it: all of them.
 	// +optional
-	PodSelector *metav1.LabelSelector `json:"podSelector,omitempty"`
+	PodSelector *LabelSelector `json:"podSelector,omitempty"`
 	// cidrs are addresses outside the cluster that may connect.
 	// +optional
 	// +listType=set
@@ -235,7 +235,7 @@ type AccessRule struct {
 
 // NamespaceRule chooses namespaces by name or by label.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.selector)",message="choose namespaces by names or by selector; an empty selector {} means all namespaces"
+// +kubebuilder:validation:XValidation:rule="(has(self.names) && self.names.size() > 0) || has(self.selector)",message="choose namespaces by names or by selector; an empty selector {} means all namespaces"
 type NamespaceRule struct {
 	// names of the namespaces.
 	// +optional
@@ -246,7 +246,23 @@ type NamespaceRule struct {
 	Names []string `json:"names,omitempty"`
 	// selector chooses namespaces by their labels; the empty selector {} chooses all.
 	// +optional
-	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+	Selector *LabelSelector `json:"selector,omitempty"`
+}
+
+// LabelSelector chooses objects by their labels, as a metav1.LabelSelector does, and is
+// checked when it is written: a NetworkPolicy with a broken one would be refused later.
+type LabelSelector struct {
+	// matchLabels are labels that an object must have.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	// matchExpressions must all hold.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:XValidation:rule="self.operator in ['In', 'NotIn', 'Exists', 'DoesNotExist']",message="write the operator In, NotIn, Exists or DoesNotExist"
+	// +kubebuilder:validation:items:XValidation:rule="(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",message="In and NotIn need values, Exists and DoesNotExist take none"
+	MatchExpressions []metav1.LabelSelectorRequirement `json:"matchExpressions,omitempty"`
 }
 
 // DefaultUser controls the RelayUser that comes with a relay.
@@ -288,7 +304,7 @@ type RelayNetworkPolicy struct {
 	// metricsFrom chooses the namespaces whose pods may read the metrics port.
 	// Without it: none.
 	// +optional
-	MetricsFrom *metav1.LabelSelector `json:"metricsFrom,omitempty"`
+	MetricsFrom *LabelSelector `json:"metricsFrom,omitempty"`
 }
 
 // Scheduling places the relay pods.

@@ -100,7 +100,7 @@ func about(rule *v1alpha1.AccessRule, relayNamespace, userNamespace string, name
 		return false
 	}
 	// A selector that cannot be read chooses nothing: access is never granted by mistake.
-	selector, err := metav1.LabelSelectorAsSelector(rule.Namespaces.Selector)
+	selector, err := metav1.LabelSelectorAsSelector((*metav1.LabelSelector)(rule.Namespaces.Selector))
 	return err == nil && selector.Matches(labels.Set(namespace))
 }
 

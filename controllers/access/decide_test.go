@@ -24,7 +24,7 @@ func names(namespaces ...string) *v1alpha1.NamespaceRule {
 }
 
 func selector(labels map[string]string) *v1alpha1.NamespaceRule {
-	return &v1alpha1.NamespaceRule{Selector: &metav1.LabelSelector{MatchLabels: labels}}
+	return &v1alpha1.NamespaceRule{Selector: &v1alpha1.LabelSelector{MatchLabels: labels}}
 }
 
 func TestDecide(t *testing.T) {
@@ -64,7 +64,7 @@ func TestDecide(t *testing.T) {
 			relay:     relayWith(domain, v1alpha1.AccessRule{Namespaces: selector(nil)}),
 			namespace: "shop", senders: []string{"example.com"}},
 		{name: "a selector that cannot be read lets nobody in",
-			relay: relayWith(domain, v1alpha1.AccessRule{Namespaces: &v1alpha1.NamespaceRule{Selector: &metav1.LabelSelector{
+			relay: relayWith(domain, v1alpha1.AccessRule{Namespaces: &v1alpha1.NamespaceRule{Selector: &v1alpha1.LabelSelector{
 				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Near"}}}}}),
 			namespace: "shop", reason: "NotLetIn"},
 		{name: "rules add up",

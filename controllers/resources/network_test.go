@@ -52,8 +52,8 @@ func words(peer networkingv1.NetworkPolicyPeer) string {
 
 func TestNetworkPolicyIngress(t *testing.T) {
 	t.Parallel()
-	label := func(k string) *metav1.LabelSelector {
-		return &metav1.LabelSelector{MatchLabels: map[string]string{k: "yes"}}
+	label := func(k string) *v1alpha1.LabelSelector {
+		return &v1alpha1.LabelSelector{MatchLabels: map[string]string{k: "yes"}}
 	}
 	for _, tc := range []struct {
 		name  string
@@ -67,7 +67,8 @@ func TestNetworkPolicyIngress(t *testing.T) {
 			[]string{"namespaces kubernetes.io/metadata.name in (a,b)"}},
 		{"namespaces by name and by label", []v1alpha1.AccessRule{{PodSelector: label("web"), Namespaces: &v1alpha1.NamespaceRule{Names: []string{"a"}, Selector: label("mail")}}},
 			[]string{"namespaces kubernetes.io/metadata.name in (a), pods web=yes", "namespaces mail=yes, pods web=yes"}},
-		{"all namespaces", []v1alpha1.AccessRule{{Namespaces: &v1alpha1.NamespaceRule{Selector: &metav1.LabelSelector{}}}}, []string{"namespaces <none>"}},
+		{"all namespaces", []v1alpha1.AccessRule{{Namespaces: &v1alpha1.NamespaceRule{Selector: &v1alpha1.LabelSelector{}}}}, []string{"namespaces <none>"}},
+		{"no namespace at all", []v1alpha1.AccessRule{{Namespaces: &v1alpha1.NamespaceRule{Names: []string{}}}}, nil},
 		{"blocks besides", []v1alpha1.AccessRule{{CIDRs: []string{"192.0.2.0/24"}}}, []string{"pods <none>", "192.0.2.0/24"}},
 	} {
 		relay := testRelay()
@@ -94,7 +95,7 @@ func TestNetworkPolicyOfOtherSettings(t *testing.T) {
 	relay := testRelay()
 	off := false
 	relay.Spec.Listeners.Submission.Enabled = &off
-	relay.Spec.NetworkPolicy.MetricsFrom = &metav1.LabelSelector{MatchLabels: map[string]string{"monitoring": "yes"}}
+	relay.Spec.NetworkPolicy.MetricsFrom = &v1alpha1.LabelSelector{MatchLabels: map[string]string{"monitoring": "yes"}}
 	relay.Spec.Service = v1alpha1.RelayService{Type: "LoadBalancer", LoadBalancerSourceRanges: []string{"198.51.100.0/24"}}
 	spec := testPolicy(t, relay)
 	for port, want := range map[int][]string{

@@ -3,7 +3,6 @@ package resources
 import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
@@ -34,14 +33,17 @@ type (
 func ingress(relay *v1alpha1.MailRelay, operatorNamespace string) []*ingressRule {
 	rules := []*ingressRule{
 		networkingv1ac.NetworkPolicyIngressRule().
-			WithPorts(listenerPolicyPorts(relay)...).
-			WithFrom(clients(relay)...),
-		networkingv1ac.NetworkPolicyIngressRule().
 			WithPorts(tcp(StatusPort)).
 			WithFrom(operatorPods(operatorNamespace)),
 		// The kubelet's probes come from the node, whose address is not known here. The port
 		// gives no data.
 		networkingv1ac.NetworkPolicyIngressRule().WithPorts(tcp(ProbesPort)),
+	}
+	// A rule that names no peer is open to all.
+	if peers := clients(relay); len(peers) > 0 {
+		rules = append(rules, networkingv1ac.NetworkPolicyIngressRule().
+			WithPorts(listenerPolicyPorts(relay)...).
+			WithFrom(peers...))
 	}
 	if selector := relay.Spec.NetworkPolicy.MetricsFrom; selector != nil {
 		rules = append(rules, networkingv1ac.NetworkPolicyIngressRule().
@@ -154,7 +156,7 @@ func port(number int32, protocol corev1.Protocol) *policyPort {
 	return networkingv1ac.NetworkPolicyPort().WithPort(intstr.FromInt32(number)).WithProtocol(protocol)
 }
 
-func labelSelector(selector *metav1.LabelSelector) *metav1ac.LabelSelectorApplyConfiguration {
+func labelSelector(selector *v1alpha1.LabelSelector) *metav1ac.LabelSelectorApplyConfiguration {
 	out := metav1ac.LabelSelector().WithMatchLabels(selector.MatchLabels)
 	for _, r := range selector.MatchExpressions {
 		out.WithMatchExpressions(metav1ac.LabelSelectorRequirement().
