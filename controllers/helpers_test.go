@@ -138,6 +138,7 @@ func (c *cluster) newPod(relay *v1alpha1.MailRelay, ordinal int) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: relay.Namespace, Name: fmt.Sprintf("%s-%d", relay.Name, ordinal), Labels: resources.Labels(relay),
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: relay.Name, UID: "set", Controller: ptr(true)}},
 		},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: resources.RelayContainer, Image: "relay.test/relay:1"}}},
 	}

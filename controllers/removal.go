@@ -15,6 +15,12 @@ import (
 // then the Certificates, then the Secrets that cert-manager wrote for them and would write
 // again as long as it sees the Certificates. The other children are garbage collected.
 func (r *MailRelayReconciler) removeChildren(ctx context.Context, s *scope) error {
+	installed, missing := r.CertManager.State()
+	if !installed && !missing {
+		// There may be Certificates that cannot be seen yet.
+		s.again(establishing)
+		return nil
+	}
 	gone := true
 	for _, child := range []client.Object{
 		&appsv1.StatefulSet{ObjectMeta: named(s.relay, s.relay.Name)},
@@ -22,7 +28,7 @@ func (r *MailRelayReconciler) removeChildren(ctx context.Context, s *scope) erro
 		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.TLSName(s.relay))},
 		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.ExternalName(s.relay))},
 	} {
-		if _, certificate := child.(*cmv1.Certificate); certificate && !r.certManagerReadable() {
+		if _, certificate := child.(*cmv1.Certificate); certificate && missing {
 			continue
 		}
 		childGone, err := r.applier().Remove(ctx, s.relay, child)
@@ -39,12 +45,6 @@ func (r *MailRelayReconciler) removeChildren(ctx context.Context, s *scope) erro
 		return err
 	}
 	return r.release(ctx, s)
-}
-
-// certManagerReadable is false where there can be no Certificates.
-func (r *MailRelayReconciler) certManagerReadable() bool {
-	installed, _ := r.CertManager.State()
-	return installed
 }
 
 func (r *MailRelayReconciler) removeCertificateSecrets(ctx context.Context, s *scope) error {

@@ -26,6 +26,7 @@ func (r *MailRelayReconciler) holdFinalizer(ctx context.Context, s *scope) error
 	patch := client.MergeFromWithOptions(s.relay.DeepCopy(), client.MergeFromWithOptimisticLock{})
 	controllerutil.AddFinalizer(s.relay, QueueFinalizer)
 	if err := r.Client.Patch(ctx, s.relay, patch); err != nil {
+		controllerutil.RemoveFinalizer(s.relay, QueueFinalizer)
 		return err
 	}
 	s.before = s.relay.DeepCopy()

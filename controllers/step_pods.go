@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -27,7 +28,7 @@ func (r *MailRelayReconciler) observePods(ctx context.Context, s *scope) error {
 		client.MatchingLabels(resources.PodSelector(s.relay))); err != nil {
 		return fmt.Errorf("list pods: %w", err)
 	}
-	s.pods = list.Items
+	s.pods = slices.DeleteFunc(list.Items, func(pod corev1.Pod) bool { return !ofWorkload(s, &pod) })
 	slices.SortFunc(s.pods, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	reports := r.ask(ctx, s)
 	s.facts.Pods = make([]readiness.Pod, len(s.pods))
@@ -37,6 +38,13 @@ func (r *MailRelayReconciler) observePods(ctx context.Context, s *scope) error {
 	}
 	setReports(s)
 	return nil
+}
+
+// ofWorkload reports whether a pod is one of the relay's own: labels anyone can write, and a
+// stranger's pod would keep users from being ready.
+func ofWorkload(s *scope, pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(pod)
+	return owner != nil && owner.Kind == "StatefulSet" && owner.Name == s.relay.Name
 }
 
 // ask polls all pods that can answer, at the same time: one that does not answer must not

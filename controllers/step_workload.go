@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
@@ -23,17 +24,21 @@ func (r *MailRelayReconciler) applyWorkload(ctx context.Context, s *scope) error
 		return err
 	}
 	ours := err == nil && metav1.IsControlledBy(existing, s.relay)
-	if !ours && !canMount(s) {
+	if !ours && !mayStart(s) {
 		return nil
+	}
+	claims, err := r.claims(ctx, s)
+	if err != nil {
+		return err
 	}
 	workload := resources.Workload{
 		Image:     r.Settings.RelayImage,
 		StartHash: resources.StartHash(resources.RelayConfig(s.relay, r.Settings.ClusterDomain)),
-		Replicas:  max(resources.Replicas(s.relay), s.minReplicas),
+		Replicas:  max(resources.Replicas(s.relay), replicasFor(s, claims)),
 		QueueSize: resources.QueueSize(s.relay),
 	}
 	if ours {
-		keepWhatCannotChange(s, existing, &workload)
+		keepWhatCannotChange(s, existing, claims, &workload)
 	}
 	live, err := r.applier().Apply(ctx, s.relay, resources.StatefulSet(s.relay, workload))
 	if err != nil {
@@ -46,23 +51,48 @@ func (r *MailRelayReconciler) applyWorkload(ctx context.Context, s *scope) error
 	return nil
 }
 
-// canMount reports whether the Secrets that a pod cannot start without are there.
-func canMount(s *scope) bool {
+// mayStart reports whether the pods can mount what they need, are not open to everyone when
+// they start, and cannot be deleted with mail. Those that run already are left to run.
+func mayStart(s *scope) bool {
 	_, config := s.hashes[resources.ConfigDir]
 	_, upstreams := s.hashes[resources.UpstreamsDir]
-	return config && upstreams && s.facts.CertificateLoaded
+	guarded := s.facts.PolicyApplied || !resources.NetworkPolicyEnabled(s.relay)
+	held := controllerutil.ContainsFinalizer(s.relay, QueueFinalizer)
+	return config && upstreams && s.facts.CertificateLoaded && guarded && held
 }
 
 // keepWhatCannotChange: fewer pods would leave queued mail behind on their volumes, and the
-// volumes of a StatefulSet keep their size.
-func keepWhatCannotChange(s *scope, existing *appsv1.StatefulSet, workload *resources.Workload) {
+// claim template of a StatefulSet cannot change. Volumes that someone enlarged are as good.
+func keepWhatCannotChange(s *scope, existing *appsv1.StatefulSet, claims []corev1.PersistentVolumeClaim, workload *resources.Workload) {
 	if existing.Spec.Replicas != nil {
 		workload.Replicas = max(workload.Replicas, *existing.Spec.Replicas)
 	}
-	if size, ok := spoolSize(existing); ok && size.Cmp(workload.QueueSize) != 0 {
-		workload.QueueSize = size
-		s.facts.QueueSize = size.String()
+	wanted := workload.QueueSize
+	size, ok := spoolSize(existing)
+	if !ok || size.Cmp(wanted) == 0 {
+		return
 	}
+	workload.QueueSize = size
+	if smallest := smallestClaim(claims); len(claims) >= int(workload.Replicas) && smallest.Cmp(wanted) >= 0 {
+		return
+	}
+	s.facts.QueueSize = size.String()
+}
+
+// smallestClaim is the size of the smallest volume: what it has, or what is asked for while
+// that is not known.
+func smallestClaim(claims []corev1.PersistentVolumeClaim) resource.Quantity {
+	var smallest resource.Quantity
+	for i := range claims {
+		size, ok := claims[i].Status.Capacity[corev1.ResourceStorage]
+		if !ok {
+			size = claims[i].Spec.Resources.Requests[corev1.ResourceStorage]
+		}
+		if i == 0 || size.Cmp(smallest) < 0 {
+			smallest = size
+		}
+	}
+	return smallest
 }
 
 func spoolSize(set *appsv1.StatefulSet) (resource.Quantity, bool) {

@@ -5,13 +5,15 @@ import (
 	"strings"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
 // workloadAvailable is true when enough pods are ready and could use their configuration.
 var workloadAvailable = condition[*Facts]{
 	name: v1alpha1.ConditionWorkloadAvailable,
 	predicates: []predicate[*Facts]{
-		workloadExists,          // It is made once there is a certificate to mount
+		policyIsInPlace,         // Pods that start without would be open to everyone
+		workloadExists,          // They are made once there is a certificate to mount
 		someReplicaIsWanted,     // Zero pods take no mail
 		podsFindANode,           // The scheduler's word is the most useful one
 		containersStart,         // then the kubelet's
@@ -21,6 +23,13 @@ var workloadAvailable = condition[*Facts]{
 	holds: func(f *Facts) finding {
 		return finding{reason: "PodsReady", message: fmt.Sprintf("%d of %d pods are ready", readyPods(f), f.Replicas)}
 	},
+}
+
+func policyIsInPlace(f *Facts) *finding {
+	if f.WorkloadExists || f.PolicyApplied || !resources.NetworkPolicyEnabled(f.Relay) {
+		return nil
+	}
+	return &finding{reason: "WaitingForPolicy", message: "the pods are made once the NetworkPolicy is in place: see the conditions Stalled and NetworkRestricted"}
 }
 
 func workloadExists(f *Facts) *finding {
