@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
@@ -33,7 +34,8 @@ func (r *MailRelayReconciler) deletionSteps(s *scope) []step {
 	}
 	s.facts.Deletion = &readiness.Deletion{}
 	s.again(jitter(deletionInterval))
-	return []step{r.leave}
+	return []step{do(r.leave, v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionUpstreamReady,
+		v1alpha1.ConditionQueueHealthy, v1alpha1.ConditionNetworkRestricted, v1alpha1.ConditionSendersRestricted)}
 }
 
 // leave decides how far the deletion is, by the volumes that are left: only a volume can hold
@@ -79,18 +81,16 @@ func claimPrefix(s *scope) string { return resources.SpoolVolume + "-" + s.relay
 // drain keeps the relay delivering, out of the reach of new clients, and reports whether
 // every volume is known to be empty for long enough.
 func (r *MailRelayReconciler) drain(ctx context.Context, s *scope, claims []corev1.PersistentVolumeClaim) (empty bool, err error) {
-	s.minReplicas = replicasFor(s, claims)
 	s.relay.Status.Endpoints = nil
 	if _, err := r.applier().Remove(ctx, s.relay, &corev1.Service{ObjectMeta: named(s.relay, s.relay.Name)}); err != nil {
 		return false, err
 	}
-	for _, step := range r.serviceSteps() {
-		if err := s.note(step(ctx, s)); err != nil {
-			return false, err
-		}
-	}
+	failure := s.perform(ctx, r.serviceSteps())
 	d := s.facts.Deletion
 	d.Queued, d.Quarantined, d.Silent = queued(s, claims)
+	if failure != nil {
+		return false, failure
+	}
 	if d.Queued > 0 || d.Quarantined > 0 || len(d.Silent) > 0 {
 		s.memory.emptySince = time.Time{}
 		return false, nil

@@ -31,39 +31,52 @@ type MailRelayReconciler struct {
 	Now   func() time.Time
 
 	memories memories
+	pace     pace
 }
 
 // step is one part of a pass over a MailRelay. Steps run in order, and an error of one does
 // not keep the others from their work. A step that lacks what an earlier one could not give
 // does nothing: the event or the repetition that cures the earlier one cures it too.
-type step func(context.Context, *scope) error
+type step struct {
+	run func(context.Context, *scope) error
+	// tells are the conditions that nothing can be said of when the step fails.
+	tells []string
+}
+
+func do(run func(context.Context, *scope) error, conditions ...string) step {
+	return step{run, conditions}
+}
 
 func (r *MailRelayReconciler) steps(s *scope) []step {
 	switch {
 	case s.deleting():
 		return r.deletionSteps(s)
 	case s.relay.Spec.Paused:
-		return []step{r.readCertificates, r.publish}
+		return []step{do(r.readCertificates), do(r.publish)}
 	default:
-		return append([]step{r.holdFinalizer, r.applyService}, r.serviceSteps()...)
+		return append([]step{do(r.holdFinalizer), do(r.applyService)}, r.serviceSteps()...)
 	}
 }
 
 // serviceSteps keep a relay working; also one that is being deleted and still has mail.
 func (r *MailRelayReconciler) serviceSteps() []step {
+	const (
+		certificate, workload, upstream = v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionUpstreamReady
+		queue, network, senders         = v1alpha1.ConditionQueueHealthy, v1alpha1.ConditionNetworkRestricted, v1alpha1.ConditionSendersRestricted
+	)
 	return []step{
-		r.applyIdentity,      // ServiceAccount, headless Service, disruption budget
-		r.applyCertificates,  // what cert-manager is asked for
-		r.readCertificates,   // what it has given
-		r.applyUpstreams,     // credentials and CAs of the upstreams
-		r.applyConfig,        // relay.yaml
-		r.applyUsers,         // verifiers of those who may log in
-		r.applyNetworkPolicy, // what may connect where
-		r.applyWorkload,      // the pods, once they can mount the above
-		r.applyDefaultUser,   // the RelayUser that comes with a relay
-		r.observePods,        // what the pods say of themselves
-		r.nudgePods,          // what they have not loaded yet
-		r.publish,            // what RelayUsers wait for
+		do(r.applyIdentity),                          // ServiceAccount, headless Service, disruption budget
+		do(r.applyCertificates, certificate),         // what cert-manager is asked for
+		do(r.readCertificates, certificate),          // what it has given
+		do(r.applyUpstreams, upstream, workload),     // credentials and CAs of the upstreams
+		do(r.applyConfig),                            // relay.yaml
+		do(r.applyUsers, senders),                    // verifiers of those who may log in
+		do(r.applyNetworkPolicy, network),            // what may connect where
+		do(r.applyWorkload, workload),                // the pods, once they can mount the above
+		do(r.applyDefaultUser),                       // the RelayUser that comes with a relay
+		do(r.observePods, workload, upstream, queue), // what the pods say of themselves
+		do(r.nudgePods),                              // what they have not loaded yet
+		do(r.publish),                                // what RelayUsers wait for
 	}
 }
 
@@ -84,11 +97,8 @@ func (r *MailRelayReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	s.namespaceEnds = ends(namespace)
 	defer func() {
 		err = errors.Join(err, r.summarise(ctx, s, err))
+		r.pace.ask(request, s.requeueAfter)
 		result, err = next(s.requeueAfter, err)
 	}()
-	var failures []error
-	for _, step := range r.steps(s) {
-		failures = append(failures, s.note(step(ctx, s)))
-	}
-	return ctrl.Result{}, errors.Join(failures...)
+	return ctrl.Result{}, s.perform(ctx, r.steps(s))
 }

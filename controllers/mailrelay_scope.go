@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -30,8 +31,6 @@ type scope struct {
 	hashes map[string]string
 	// users who are let in and have credentials.
 	users []relayUser
-	// minReplicas that the volumes of a relay in deletion need.
-	minReplicas int32
 	// pods of the relay.
 	pods []corev1.Pod
 
@@ -50,6 +49,19 @@ func newScope(relay *v1alpha1.MailRelay, memory *memory, now time.Time) *scope {
 }
 
 func (s *scope) deleting() bool { return !s.relay.DeletionTimestamp.IsZero() }
+
+// perform runs all steps and returns what failed.
+func (s *scope) perform(ctx context.Context, steps []step) error {
+	var failures []error
+	for _, step := range steps {
+		err := s.note(step.run(ctx, s))
+		if err != nil {
+			s.facts.Undecided = append(s.facts.Undecided, step.tells...)
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
 
 // note takes a step's error as a fact where it is one: an object that is not ours is for a
 // person to mend, not for a repetition; nor is a namespace that ends.

@@ -40,7 +40,7 @@ func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfSecret)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfNamespace)).
 		WatchesRawSource(source.Channel(wake, toSelf)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RecoverPanic: ptr(true)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RecoverPanic: ptr(true), RateLimiter: r.pace.start()}).
 		Build(r)
 	if err != nil {
 		return fmt.Errorf("loop over MailRelays: %w", err)

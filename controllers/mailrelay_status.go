@@ -18,7 +18,8 @@ func (r *MailRelayReconciler) summarise(ctx context.Context, s *scope, failure e
 		// A conflict means that the pass read old data; the next one reads new data.
 		return nil
 	}
-	conditions := r.conditions(s, failure)
+	s.facts.Failure = failure
+	conditions := r.conditions(s)
 	setConditions(&s.relay.Status.Conditions, conditions)
 	if failure == nil {
 		s.relay.Status.ObservedGeneration = s.relay.Generation
@@ -41,15 +42,11 @@ func fromThePresent(before client.Object) client.Patch {
 	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 }
 
-// conditions of this pass. One that failed or is paused has not found all the facts, and
-// leaves the conditions that it cannot decide as they were.
-func (r *MailRelayReconciler) conditions(s *scope, failure error) []metav1.Condition {
-	switch {
-	case failure != nil:
-		return readiness.Failed(s.before.Status.Conditions, s.relay.Generation, failure)
-	case s.relay.Spec.Paused && !s.deleting():
+// conditions of this pass. One over a paused relay has not found all the facts, and leaves
+// the conditions that it cannot decide as they were.
+func (r *MailRelayReconciler) conditions(s *scope) []metav1.Condition {
+	if s.relay.Spec.Paused && !s.deleting() {
 		return readiness.Paused(&s.facts)
-	default:
-		return readiness.MailRelay(&s.facts)
 	}
+	return readiness.MailRelay(&s.facts)
 }

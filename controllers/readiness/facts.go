@@ -13,6 +13,11 @@ type Facts struct {
 	Relay *v1alpha1.MailRelay
 	Now   time.Time
 
+	// Failure is what failed in the pass, which is repeated; nil when nothing did.
+	Failure error
+	// Undecided are the conditions whose facts the pass could not find because of it.
+	Undecided []string
+
 	// NotOurs are sentences about objects that have a name we need and are someone else's.
 	NotOurs []string
 	// Invalid says what is wrong with spec where CEL could not see it; empty when nothing is.

@@ -7,11 +7,23 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
-// Failed is what can be said of an object when a pass over it failed and will be repeated.
+// retrying is what is said of what a pass that failed could not find out.
+func retrying(failure error) *finding {
+	return &finding{reason: "Retrying", message: "tried again with growing pauses: " + failure.Error(), unknown: true}
+}
+
+func passSucceeded(f *Facts) *finding {
+	if f.Failure == nil {
+		return nil
+	}
+	return retrying(f.Failure)
+}
+
+// Failed is what can be said of a RelayUser when a pass over it failed and will be repeated.
 // What was known before stays; an object that nothing is known of yet gets the failure as its
 // first Ready, so that it is not silent.
 func Failed(before []metav1.Condition, generation int64, failure error) []metav1.Condition {
-	f := finding{reason: "Retrying", message: "tried again with growing pauses: " + failure.Error()}
+	f := *retrying(failure)
 	conditions := []metav1.Condition{newCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, f, generation)}
 	old := meta.FindStatusCondition(before, v1alpha1.ConditionReady)
 	if old == nil || old.Status == metav1.ConditionUnknown {

@@ -1,6 +1,8 @@
 package readiness
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -14,6 +16,10 @@ func MailRelay(facts *Facts) []metav1.Condition {
 	for _, c := range []condition[*Facts]{
 		certificateReady, workloadAvailable, upstreamReady, queueHealthy, networkRestricted, sendersRestricted,
 	} {
+		if slices.Contains(facts.Undecided, c.name) {
+			conditions = append(conditions, newCondition(c.name, metav1.ConditionUnknown, *retrying(facts.Failure), generation))
+			continue
+		}
 		conditions = append(conditions, c.evaluate(facts, generation))
 	}
 	return append(conditions,
@@ -46,6 +52,8 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 			return &finding{reason: c.Reason, message: c.Message, unknown: c.Status == metav1.ConditionUnknown}
 		})
 	}
+	// Mail may well be flowing after a failure, but not by all that spec says
+	summary.predicates = append(summary.predicates, passSucceeded)
 	return summary.evaluate(facts, facts.Relay.Generation)
 }
 

@@ -1,6 +1,7 @@
 package readiness
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -107,6 +108,12 @@ func TestMailRelay(t *testing.T) {
 		{"queue unknown", func(f *Facts) { f.Queue = nil }, queue, unknown, "NoReport", "", unknown},
 		{"young mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &young} }, queue, yes, "Delivering", "", yes},
 		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "2030-01-02T01:04:05Z", no},
+		{"pods wait for the policy", func(f *Facts) { f.PolicyApplied, f.WorkloadExists = false, false }, workload, no, "WaitingForPolicy", "NetworkRestricted", no},
+		{"failure of a step", func(f *Facts) { f.Failure, f.Undecided = errors.New("no quota"), []string{network} }, network, unknown, "Retrying", "no quota", unknown},
+		{"failure that concerns no condition", func(f *Facts) { f.Failure = errors.New("no quota") }, workload, yes, "PodsReady", "", unknown},
+		{"failure, and news of the pods", func(f *Facts) { f.Failure, f.Pods[0].Ready = errors.New("no quota"), false }, ready, no, "PodsNotReady", "", no},
+		{"failure is work in progress", func(f *Facts) { f.Failure = errors.New("no quota") }, reconciling, yes, "Retrying", "no quota", unknown},
+		{"failure in a deletion", func(f *Facts) { f.Failure, f.Deletion = errors.New("no quota"), &Deletion{} }, ready, unknown, "Retrying", "no quota", unknown},
 		{"no policy wanted", func(f *Facts) { f.Relay.Spec.NetworkPolicy.Enabled = &off }, network, no, "PolicyDisabled", "set it to true", yes},
 		{"no policy", func(f *Facts) { f.PolicyApplied = false }, network, no, "PolicyMissing", "", yes},
 		{"open upstream port", func(f *Facts) { f.Relay.Spec.Upstreams[0].CIDRs = nil }, network, yes, "UpstreamPortsOpen", "465", yes},

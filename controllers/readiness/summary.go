@@ -13,6 +13,7 @@ var reconciling = condition[*Facts]{
 	name: v1alpha1.ConditionReconciling,
 	predicates: []predicate[*Facts]{
 		isNotBeingDeleted,        // Draining and removing take their time
+		passSucceeded,            // What failed is tried again
 		allPodsAreReady,          // Pods are on their way
 		allPodsLoadedWhatIsThere, // A change has not reached every pod yet
 	},
@@ -50,6 +51,8 @@ func isNotBeingDeleted(f *Facts) *finding {
 		return &finding{reason: "MailQuarantined", message: fmt.Sprintf(
 			"deletion waits since %d messages were damaged on disk and put aside: keep what you need of the quarantine directory of the volumes, then annotate the MailRelay with %s=true",
 			d.Quarantined, resources.DiscardQueueAnnotation)}
+	case d.Queued == 0 && f.Failure != nil:
+		return retrying(f.Failure)
 	default:
 		return &finding{reason: "QueueNotEmpty", message: fmt.Sprintf(
 			"deletion waits until %d queued messages are delivered or bounced: see that the upstream takes them, or annotate the MailRelay with %s=true to lose them",
@@ -94,5 +97,5 @@ func queueSizeIsReachable(f *Facts) *finding {
 	}
 	size := resources.QueueSize(f.Relay)
 	return &finding{reason: "QueueSizeKept", message: fmt.Sprintf(
-		"spec.queue.size is %s, but the volumes were made with %s and keep that: enlarge the PersistentVolumeClaims by hand, or make a new MailRelay", size.String(), f.QueueSize)}
+		"spec.queue.size is %s, but the volumes were made with %s and keep that: enlarge the PersistentVolumeClaim of each pod to it, or make a new MailRelay", size.String(), f.QueueSize)}
 }
