@@ -18,7 +18,7 @@ func relayTests(t *testing.T) map[string]bool {
 	t.Helper()
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	tests := map[string]bool{}
-	for _, pattern := range []string{"../../relay/*_test.go", "../../relay/*/*_test.go"} {
+	for _, pattern := range []string{"../../relay/*_test.go", "../../relay/*/*_test.go", "../../relay/*/*/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no test files in %s: %v", pattern, err)
