@@ -62,7 +62,7 @@ test: ## Run the unit, protocol and API-server tests with the race detector.
 .PHONY: interop
 interop: $(BIN)/mailpit ## Run the relay between real mail clients and Mailpit.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/relay ./cmd/relay
-	hack/packages.sh swaks libnet-ssleay-perl msmtp curl python3
+	hack/packages.sh swaks libnet-ssleay-perl msmtp curl python3 python3-dkim python3-nacl
 	go test -tags interop -count 1 -timeout 10m ./test/interop
 
 .PHONY: fuzz
