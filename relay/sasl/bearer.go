@@ -109,13 +109,11 @@ func parseOAuthBearer(response string) (string, map[string]string, error) {
 	if len(parts) < 3 || parts[0] != "n" && parts[0] != "y" {
 		return "", nil, fmt.Errorf("%w: OAUTHBEARER begins with a header such as \"n,,\"", ErrMalformed)
 	}
-	identity, ok := "", true
-	if parts[1] != "" {
-		if identity, ok = strings.CutPrefix(parts[1], "a="); !ok {
-			return "", nil, fmt.Errorf("%w: the header of OAUTHBEARER has no authorization identity", ErrMalformed)
-		}
-		identity = unescapeName.Replace(identity)
+	identity, named := strings.CutPrefix(parts[1], "a=")
+	if !named && identity != "" {
+		return "", nil, fmt.Errorf("%w: the header of OAUTHBEARER has no authorization identity", ErrMalformed)
 	}
+	identity = unescapeName.Replace(identity)
 	rest, ok := strings.CutPrefix(parts[2], "\x01")
 	if !ok || len(identity) > maxField {
 		return "", nil, fmt.Errorf("%w: OAUTHBEARER has fields behind its header", ErrMalformed)

@@ -103,8 +103,11 @@ var errTrouble = errors.New("trouble")
 // checkEnd compares the end of an exchange, after which there can be no other.
 func checkEnd(t testing.TB, x Exchange, done bool, err, want error, user string) {
 	t.Helper()
-	trouble := err != nil && !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrNeedsSecret)
-	if want == errTrouble && !trouble || want != errTrouble && !errors.Is(err, want) {
+	got := err
+	if err != nil && !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrNeedsSecret) {
+		got = errTrouble
+	}
+	if !errors.Is(got, want) {
 		t.Errorf("error %v, want %v", err, want)
 	}
 	if done != (want == nil) || x.User() != user {

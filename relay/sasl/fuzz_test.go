@@ -18,8 +18,8 @@ func FuzzExchange(f *testing.F) {
 	f.Add([]byte("n,a=t,\x01host=h\x01auth=Bearer "+token+"\x01\x01"), []byte("\x01"), []byte(""))
 	f.Add([]byte("user=t\x01auth=bearer wrong\x01\x01"), []byte(""), []byte(""))
 	f.Add([]byte("c"), []byte("both"), []byte("\x00both\x00"+password))
+	m := newMechanisms(f, Options{Tokens: HashedTokens{testUsers()}})
 	f.Fuzz(func(t *testing.T, first, second, third []byte) {
-		m := newMechanisms(t, Options{Tokens: HashedTokens{testUsers()}})
 		client := Client{Binding: []byte("binding"), Certificate: []string{"CN:c", "CN:nobody"}}
 		all := bytes.Join([][]byte{first, second, third}, nil)
 		for _, name := range m.Names(client) {
