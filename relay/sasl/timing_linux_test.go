@@ -14,9 +14,9 @@ import (
 )
 
 // TestFailuresTakeTheSameTime compares the processor time of failures that take turns, and
-// of each user the fastest: what else the machine does only adds to a time, and what is
-// left is the work. A user that is not looked up, or a verifier less to check, shows as half
-// or twice the time.
+// of each user the lower quartile: what else the machine does mostly adds to a time, and what
+// is left is the work. A user that is not looked up, or a verifier less to check, shows as
+// half or twice the time.
 func TestFailuresTakeTheSameTime(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -28,18 +28,20 @@ func TestFailuresTakeTheSameTime(t *testing.T) {
 		{"PLAIN", 15},
 		{"SCRAM-SHA-256", 2000},
 	} {
-		fastest := map[string]time.Duration{}
+		took := map[string][]time.Duration{}
 		for range tc.rounds {
 			for _, user := range []string{"one", "rotating", "none", "nobody", "guarded"} {
-				took := failure(t, begin(t, m, tc.mechanism, Client{}), tc.mechanism, user)
-				if before, ok := fastest[user]; !ok || took < before {
-					fastest[user] = took
-				}
+				took[user] = append(took[user], failure(t, begin(t, m, tc.mechanism, Client{}), tc.mechanism, user))
 			}
 		}
-		times := slices.Collect(maps.Values(fastest))
+		quartile := map[string]time.Duration{}
+		for user, all := range took {
+			slices.Sort(all)
+			quartile[user] = all[len(all)/4]
+		}
+		times := slices.Collect(maps.Values(quartile))
 		if slices.Min(times) <= 0 || slices.Max(times) > slices.Min(times)*3/2 {
-			t.Errorf("%s: the time of a failure tells the users apart: %v", tc.mechanism, fastest)
+			t.Errorf("%s: the time of a failure tells the users apart: %v", tc.mechanism, quartile)
 		}
 	}
 }
