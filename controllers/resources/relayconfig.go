@@ -29,7 +29,8 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 		},
 		TLS:       tlsConfig(relay.Spec.TLS),
 		Upstreams: upstreamConfigs(relay.Spec.Upstreams),
-		Users:     config.Users{Files: userFiles()},
+		// The UID is the same for all pods, stays, and is nothing that an SMTP client sees.
+		Users: config.Users{Files: userFiles(), DecoyKey: string(relay.UID)},
 		Queue: config.Queue{
 			Directory:    SpoolDir,
 			Lifetime:     duration(relay.Spec.Queue.Lifetime),
