@@ -31,11 +31,13 @@ type Conn struct {
 	pace     pace
 	// unanswered are the bytes handed over since the last reply.
 	unanswered int
-	lastRead   byte
-	draining   bool
-	reading    bool
-	ended      bool
-	readErr    error
+	// command are the first of them, enough to know BDAT.
+	command  []byte
+	lastRead byte
+	draining bool
+	reading  bool
+	ended    bool
+	readErr  error
 }
 
 var _ net.Conn = (*Conn)(nil)

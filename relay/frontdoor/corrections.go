@@ -11,8 +11,6 @@ const (
 	effectBegin
 	// effectReset: no transaction is open any more.
 	effectReset
-	// effectEnd: the session cannot go on, since what follows would be misread.
-	effectEnd
 )
 
 // correction replaces one reply of go-smtp v0.25.1.
@@ -47,8 +45,6 @@ var corrections = []correction{
 	{502, "5.5.1", "Please introduce yourself first.", "503 5.5.1 Send EHLO first", effectNone},
 	{502, "5.5.1", "Missing MAIL FROM command.", "503 5.5.1 Send MAIL first", effectNone},
 	{502, "5.5.1", "Missing RCPT TO command.", "503 5.5.1 No recipient was accepted: send RCPT first", effectNone},
-	{502, "5.5.1", "* not allowed during message transfer", "503 5.5.1 ", effectNone},
-	{502, "5.5.1", "DATA not allowed for BINARYMIME messages", "503 5.5.1 ", effectNone},
 	{502, "5.5.1", "TLS not supported", "503 5.5.1 TLS is already active", effectNone},
 
 	// Syntax.
@@ -68,12 +64,6 @@ var corrections = []correction{
 	{500, "5.5.4", "Unknown RCPT TO argument", "555 5.5.4 Unknown parameter of RCPT", effectNone},
 	{504, "5.5.4", "* is not implemented", "555 5.5.4 ", effectNone},
 	{500, "5.5.4", "Malformed AUTH parameter *", "501 5.5.4 Malformed AUTH parameter of MAIL", effectNone},
-
-	// go-smtp would take the chunk behind a BDAT that it cannot read for commands.
-	{501, "5.5.4", "Missing chunk size argument", "501 5.5.4 BDAT is not offered, closing", effectEnd},
-	{501, "5.5.4", "Too many arguments", "501 5.5.4 BDAT is not offered, closing", effectEnd},
-	{501, "5.5.4", "Unknown BDAT argument", "501 5.5.4 BDAT is not offered, closing", effectEnd},
-	{501, "5.5.4", "Malformed size argument", "501 5.5.4 BDAT is not offered, closing", effectEnd},
 
 	// AUTH (RFC 4954 §4, §6).
 	{502, "5.5.4", "Missing parameter", "501 5.5.4 AUTH needs a mechanism", effectNone},

@@ -33,11 +33,6 @@ var rowTests = []struct {
 	{"AUTH PLAIN", "503 5.5.1 Send EHLO first", nil},
 	{"EHLO x|RCPT TO:<a@b.test>", "503 5.5.1 Send MAIL first", nil},
 	{"EHLO x|MAIL FROM:<a@b.test>|DATA", "503 5.5.1 No recipient was accepted: send RCPT first", nil},
-	{"EHLO x|BDAT 0 LAST", "503 5.5.1 No recipient was accepted: send RCPT first", nil},
-	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<c@d.test>|BDAT 0|MAIL FROM:<a@b.test>", "503 5.5.1 MAIL not allowed during message transfer", nil},
-	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<c@d.test>|BDAT 0|DATA", "503 5.5.1 DATA not allowed during message transfer", nil},
-	{"EHLO x|MAIL FROM:<a@b.test> BODY=BINARYMIME|RCPT TO:<c@d.test>|DATA", "503 5.5.1 DATA not allowed for BINARYMIME messages",
-		func(s *smtp.Server) { s.EnableBINARYMIME = true }},
 	{"EHLO x|STARTTLS", "503 5.5.1 TLS is already active", nil},
 
 	{"FROB now", "500 5.5.1 Command not recognized", nil},
@@ -57,11 +52,6 @@ var rowTests = []struct {
 	{"EHLO x|MAIL FROM:<a@b.test> REQUIRETLS", "555 5.5.4 REQUIRETLS is not implemented", nil},
 	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<c@d.test> NOTIFY=NEVER", "555 5.5.4 NOTIFY is not implemented", nil},
 	{"EHLO x|MAIL FROM:<a@b.test> AUTH=+", "501 5.5.4 Malformed AUTH parameter of MAIL", nil},
-
-	{"EHLO x|BDAT", "501 5.5.4 BDAT is not offered, closing", nil},
-	{"EHLO x|BDAT 1 LAST x", "501 5.5.4 BDAT is not offered, closing", nil},
-	{"EHLO x|BDAT 1 FIRST", "501 5.5.4 BDAT is not offered, closing", nil},
-	{"EHLO x|BDAT 4294967296", "501 5.5.4 BDAT is not offered, closing", nil},
 
 	{"EHLO x|AUTH", "501 5.5.4 AUTH needs a mechanism", nil},
 	{"EHLO x|AUTH PLAIN ?", "501 5.5.2 Invalid base64", nil},

@@ -38,7 +38,7 @@ func (d *dialogue) replied(code int, meant effect) {
 		d.body = true
 		d.commands = 0
 	}
-	if code == 221 || code == 421 || meant == effectEnd {
+	if code == 221 || code == 421 {
 		d.over = true
 	}
 }

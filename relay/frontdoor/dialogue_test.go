@@ -38,7 +38,6 @@ func TestDialogueFollowsTheServer(t *testing.T) {
 		{"in a login", []said{greeting, hello, challenge}, false, false, false},
 		{"logged in", []said{greeting, hello, challenge, loggedIn}, true, false, false},
 		{"after QUIT", []said{greeting, bye}, true, false, true},
-		{"what follows would be misread", []said{greeting, hello, {501, effectEnd}}, true, false, true},
 		{"sent away in the body", []said{greeting, mail, goAhead, goAway}, true, false, true},
 	}
 	for _, tt := range tests {

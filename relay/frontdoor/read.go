@@ -1,6 +1,7 @@
 package frontdoor
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ const (
 	replyLine     = "500 5.5.2 Line too long, closing"
 	replySASLLine = "500 5.5.6 Authentication line too long, closing"
 	replyBareLF   = "500 5.5.2 Lines must end with CR LF, closing"
+	replyBDAT     = "502 5.5.1 BDAT is not offered, closing"
 	replyErrors   = "421 4.7.0 %h too many errors"
 	replyCommands = "421 4.7.0 %h too many commands without a message"
 )
@@ -84,6 +86,7 @@ func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 	now := time.Now()
 	c.pace.got(len(p), from, now)
 	c.unanswered += len(p)
+	c.command = append(c.command, p[:min(len(p), len("BDAT ")-len(c.command))]...)
 	bareLF := c.bareLF(p)
 	switch {
 	case c.readErr != nil:
@@ -95,6 +98,8 @@ func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 	case c.dialogue.body:
 	case bareLF:
 		c.end(replyBareLF)
+	case isBDAT(c.command) && !c.dialogue.challenge:
+		c.end(replyBDAT)
 	case c.unanswered > c.options.Limits.Line && c.dialogue.challenge:
 		c.end(replySASLLine)
 	case c.unanswered > c.options.Limits.Line:
@@ -104,6 +109,14 @@ func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 		return 0, c.readErr
 	}
 	return len(p), nil
+}
+
+// isBDAT tells whether a command begins as BDAT does (RFC 3030 §2). go-smtp cannot be told not
+// to take it, commits a chunk that was cut off, and takes one for commands when it cannot read
+// its size. A client that was not offered CHUNKING has no business with it.
+func isBDAT(command []byte) bool {
+	return len(command) == len("BDAT ") && bytes.EqualFold(command[:4], []byte("BDAT")) &&
+		(command[4] == ' ' || command[4] == '\r')
 }
 
 // bareLF tells whether p, which continues what was read before, ends a line with LF alone.

@@ -138,7 +138,7 @@ func TestAbortWhileTheClientDoesNotRead(t *testing.T) {
 	c := h.dialTLS(t)
 	c.say("EHLO x", "250 ")
 	conn := <-h.backend.conns
-	go conn.Write([]byte("250 " + strings.Repeat("x", 1<<26) + "\r\n"))
+	go conn.Write([]byte("250 " + strings.Repeat("x", 1<<24) + "\r\n"))
 	waitFor(t, "a reply is being written", func() bool {
 		free := conn.writeMu.TryLock()
 		if free {
@@ -201,7 +201,6 @@ func TestLimitsOfASession(t *testing.T) {
 	}{
 		{"a command line too long", nil, false, "NOOP " + strings.Repeat("x", 20000), "500 5.5.2 Line too long"},
 		{"a SASL line too long", nil, false, "EHLO x\r\nAUTH PLAIN\r\n" + strings.Repeat("A", 20000), "500 5.5.6 Authentication line too long"},
-		{"a chunk nobody asked for", nil, false, "BDAT 1000000\r\n" + strings.Repeat("x", 30000), "500 5.5.2 Line too long"},
 		{"no command in time", func(o *Options) { o.Timeouts.Command = 50 * time.Millisecond }, false, "NOO", "421 4.4.2 relay.test closing: no command"},
 		{"no body in time", func(o *Options) { o.Timeouts.Body = 50 * time.Millisecond }, true, "x", "421 4.4.2 relay.test closing: the message"},
 		{"a session too long", func(o *Options) { o.Timeouts.Session = 50 * time.Millisecond }, false, "", "421 4.4.2 relay.test closing: the session"},
@@ -215,10 +214,7 @@ func TestLimitsOfASession(t *testing.T) {
 				c.beginData()
 			}
 			c.send(tt.send)
-			switch {
-			case strings.HasPrefix(tt.send, "BDAT"):
-				c.expect("503 5.5.1")
-			case strings.HasPrefix(tt.send, "EHLO"):
+			if strings.HasPrefix(tt.send, "EHLO") {
 				c.expect("250 ")
 				c.expect("334 ")
 			}
@@ -348,20 +344,42 @@ func TestCommandsMustEndWithCRLF(t *testing.T) {
 	}
 }
 
-// go-smtp runs the chunk of a BDAT that it cannot read as commands.
-func TestAChunkIsNeverRunAsCommands(t *testing.T) {
+// go-smtp runs the chunk of a BDAT that it cannot read as commands, and takes a message of one
+// that was cut off.
+func TestBDATEndsTheSession(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"BDAT", "BDAT 4294967296 LAST", "BDAT 5 LAST again", "BDAT -1", "BDAT 5 FIRST"} {
-		h := newHouse(t, nil)
-		c := h.dialTLS(t)
-		c.say("EHLO x", "250 ")
-		c.send(command + "\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\n")
-		c.expect("501 5.5.4 BDAT is not offered")
-		c.expectEnd()
-		if n := len(h.backend.messages); n > 0 {
-			t.Errorf("%s: took %d messages", command, n)
+	const chunk = "MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\n"
+	h := newHouse(t, nil)
+	for _, command := range []string{"BDAT", "BDAT 100000 LAST", "bdat 4294967296", "BDAT 5 LAST again", "BDAT -1", "BDAT 5 FIRST", "B|D|A|T| 5"} {
+		for _, inTransaction := range []bool{true, false} {
+			c := h.dialTLS(t)
+			c.say("EHLO x", "250 ")
+			if inTransaction {
+				c.say("MAIL FROM:<a@b.test>", "250 ")
+				c.say("RCPT TO:<c@d.test>", "250 ")
+			}
+			for _, part := range strings.Split(command+"\r\n"+chunk, "|") {
+				c.send(part)
+			}
+			c.expect("502 5.5.1 BDAT is not offered, closing")
+			c.expectEnd()
 		}
 	}
+	if n := len(h.backend.messages); n > 0 {
+		t.Errorf("took %d messages", n)
+	}
+}
+
+// What only looks like BDAT is go-smtp's to answer.
+func TestOnlyBDATIsBDAT(t *testing.T) {
+	t.Parallel()
+	c := newHouse(t, nil).dialTLS(t)
+	c.say("EHLO BDAT", "250 ")
+	c.say("BDATA 5", "500 5.5.1 Command not recognized")
+	c.say("AUTH PLAIN", "334 ")
+	c.say("BDAT", "454 4.7.0")
+	c.beginData()
+	c.say("BDAT 5 LAST\r\n.", "250 ")
 }
 
 // A client that goes away in a body or a line must not be taken for one that has ended it.

@@ -19,7 +19,7 @@ import (
 // 250 goes out only once the spool has the message on disk.
 func (s *session) Data(r io.Reader) error {
 	// go-smtp hands BDAT's chunks over by a pipe, and a chunk that was cut short looks whole
-	// there. CHUNKING is not offered and nothing needs it.
+	// there. The front door lets no BDAT through; this holds without it.
 	if _, chunked := r.(*io.PipeReader); chunked {
 		return s.answer("BDAT", refuse(reasonChunking, 502, 5, 5, 1, "BDAT is not offered: use DATA"))
 	}
