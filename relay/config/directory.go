@@ -25,9 +25,11 @@ var (
 
 // directory is the content of a directory's regular files at one moment. Kubernetes
 // mounts a Secret as links through "..data", which is exchanged as a whole: reading file
-// by file could mix two versions, and a certificate would not fit its key.
+// by file could mix two versions, and a certificate would not fit its key. Any other
+// directory may hold what is none of the relay's business, a log or the mail of years, so
+// that of those only the files that are asked for are read.
 type directory struct {
-	hash  string
+	path  string
 	files map[string][]byte
 	// unreadable says why files are not among files.
 	unreadable map[string]error
@@ -37,8 +39,8 @@ type directory struct {
 	stamps map[string]string
 }
 
-// readDirectory reads the files at the top level of a directory. One that does not exist
-// is empty, as an optional Secret is.
+// readDirectory reads the files at the top level of a mounted Secret. A directory that does
+// not exist is empty, as an optional Secret is.
 func readDirectory(path string) *directory {
 	d := readOnce(path)
 	for range readTries {
@@ -47,31 +49,46 @@ func readDirectory(path string) *directory {
 		}
 		d = readOnce(path)
 	}
-	d.hash = DirHash(d.files)
 	return d
 }
 
 func readOnce(path string) *directory {
 	d := &directory{
-		files: map[string][]byte{}, unreadable: map[string]error{},
+		path: path, files: map[string][]byte{}, unreadable: map[string]error{},
 		version: secretVersion(path), stamps: map[string]string{},
 	}
-	for _, name := range fileNames(path) {
-		file := filepath.Join(path, name)
-		d.stamps[name] = stamp(file)
-		content, err := readFile(file)
-		switch {
-		case err == nil:
-			d.files[name] = content
-		case !errors.Is(err, fs.ErrNotExist):
-			d.unreadable[name] = err
+	if d.version != "" {
+		for _, name := range fileNames(path) {
+			d.read(name)
 		}
 	}
 	return d
 }
 
+// read reads one file, if there is a regular file of that name.
+func (d *directory) read(name string) {
+	file := filepath.Join(d.path, name)
+	d.stamps[name] = stamp(file)
+	if d.stamps[name] == "" {
+		return
+	}
+	content, err := readFile(file)
+	switch {
+	case err == nil:
+		d.files[name] = content
+	case !errors.Is(err, fs.ErrNotExist):
+		d.unreadable[name] = err
+	}
+}
+
+// hash is the hash of what was read.
+func (d *directory) hash() string { return DirHash(d.files) }
+
 // file returns the content of one file.
 func (d *directory) file(name string) ([]byte, error) {
+	if _, known := d.stamps[name]; d.version == "" && !known {
+		d.read(name)
+	}
 	if content, ok := d.files[name]; ok {
 		return content, nil
 	}

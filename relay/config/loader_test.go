@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -197,6 +198,28 @@ func TestLoadReadsAllThatItPointsAt(t *testing.T) {
 	}
 	if len(s.Loaded) != 7 {
 		t.Errorf("Loaded has %d directories, want 7", len(s.Loaded))
+	}
+}
+
+func TestOnlyNamedFilesAreReadOutsideOfMountedSecrets(t *testing.T) {
+	t.Parallel()
+	site := newSite(t)
+	want := site.dirHash("", "relay.yaml")
+	site.write("relay.log", "much")
+	// Reading a pipe would wait for ever.
+	if err := syscall.Mkfifo(filepath.Join(site.path, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := site.loader(LoaderOptions{})
+	for range 2 {
+		s, err := l.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Loaded[site.path]; got != want {
+			t.Errorf("Loaded = %s, want the hash of relay.yaml alone", got)
+		}
+		site.write("relay.log", "more")
 	}
 }
 

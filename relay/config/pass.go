@@ -71,7 +71,8 @@ func (p *pass) fail(files []string, err error) {
 	}
 }
 
-// directory reads a directory as a whole, once.
+// directory reads a mounted Secret as a whole, once, and of any other directory what is
+// asked for.
 func (p *pass) directory(path string) *directory {
 	d, ok := p.directories[path]
 	if !ok {
@@ -162,7 +163,7 @@ func (p *pass) loaded() map[string]string {
 	hashes := map[string]string{}
 	for path, d := range p.directories {
 		if !p.stale[path] {
-			hashes[path] = d.hash
+			hashes[path] = d.hash()
 		} else if last := p.loader.last; last != nil && last.Loaded[path] != "" {
 			hashes[path] = last.Loaded[path]
 		}

@@ -5,7 +5,7 @@ import "time"
 // Report is what a relay says of itself on its status port, as JSON. The operator polls it.
 type Report struct {
 	// Loaded maps each directory that the configuration was read from to the DirHash of the
-	// content that is in use.
+	// content that is in use: all files of a mounted Secret, elsewhere those that are named.
 	Loaded map[string]string `json:"loaded"`
 	// Errors are the parts whose newest content could not be used; the last good content
 	// still serves. Each says what is wrong and where.
