@@ -11,20 +11,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
 func newCheckCommand() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check relay.yaml and all files that it points at",
+		Short: "Check relay.yaml, all files that it points at, and the directory of the queue",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			snapshot, err := config.Load(path)
-			if err == nil {
-				err = errors.Join(snapshot.Errors...)
-			}
 			if err != nil {
+				return err
+			}
+			problems := append(snapshot.Errors, spool.CheckDirectory(snapshot.Config.Queue.Directory))
+			if err := errors.Join(problems...); err != nil {
 				return err
 			}
 			return summarise(cmd.OutOrStdout(), snapshot)

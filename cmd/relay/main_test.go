@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"os"
@@ -51,6 +52,9 @@ func reference(t *testing.T) (dir, path string) {
 		"users/users.yaml": users, "upstream/username": "me", "upstream/password": "secret",
 	} {
 		write(t, filepath.Join(dir, name), content)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "spool"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	return dir, filepath.Join(dir, "relay.yaml")
 }
@@ -123,6 +127,43 @@ func TestCheckPrintsEachProblemOnALine(t *testing.T) {
 	}
 }
 
+func TestCheckRefusesADirectoryThatCanHoldNoQueue(t *testing.T) {
+	t.Parallel()
+	for want, spoil := range map[string]func(spool string) error{
+		"does not exist: create it": os.Remove,
+		"is a file": func(spool string) error {
+			return errors.Join(os.Remove(spool), os.WriteFile(spool, nil, 0o600))
+		},
+		// Nobody, not even root, creates files there.
+		"spool: ": func(spool string) error { return errors.Join(os.Remove(spool), os.Symlink("/proc/self", spool)) },
+		"its format is 99": func(spool string) error {
+			return os.WriteFile(filepath.Join(spool, "format"), []byte("99\n"), 0o600)
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			dir, path := reference(t)
+			if err := spoil(filepath.Join(dir, "spool")); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := execute(t, "", "check", "--config", path); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("check = %v, want an error that says %q\n%s", err, want, out)
+			}
+		})
+	}
+}
+
+func TestCheckLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	dir, path := reference(t)
+	if _, err := execute(t, "", "check", "--config", path); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "spool")); err != nil || len(entries) > 0 {
+		t.Errorf("the directory of the queue holds %v, %v", entries, err)
+	}
+}
+
 func TestCheckTellsOfAMissingUserFile(t *testing.T) {
 	t.Parallel()
 	dir, path := reference(t)
@@ -173,6 +214,9 @@ func TestVerifierRefusesWhatIsNoPasswordOrName(t *testing.T) {
 func TestServeSaysWhyItCannotStart(t *testing.T) {
 	t.Parallel()
 	dir, path := reference(t)
+	if err := os.Remove(filepath.Join(dir, "spool")); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		args []string
 		want string

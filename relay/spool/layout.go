@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -39,16 +40,47 @@ func newLayout(fsys vfs.FS, root string) layout {
 func (l layout) body(id string) string        { return l.fs.PathJoin(l.bodies, id) }
 func (l layout) quarantined(id string) string { return l.fs.PathJoin(l.quarantine, id) }
 
-// claim takes the lock of the directory and makes the directories that are missing in it.
-func (l layout) claim() (*pebble.Lock, error) {
+// CheckDirectory reports why a spool could not be kept in a directory, as Open would. It
+// leaves nothing behind and does not mind a relay that uses the directory.
+func CheckDirectory(path string) error { return newLayout(vfs.Default, path).checkWritable() }
+
+func (l layout) checkWritable() error {
+	if err := l.checkRoot(); err != nil {
+		return err
+	}
+	name := l.fs.PathJoin(l.root, "check-"+newID(time.Now()))
+	f, err := l.fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return l.explain(err)
+	}
+	if err := errors.Join(f.Close(), l.fs.Remove(name)); err != nil {
+		return l.explain(err)
+	}
+	_, err = l.checkFormat()
+	if err != nil {
+		return l.explain(err)
+	}
+	return nil
+}
+
+// checkRoot refuses what is no directory.
+func (l layout) checkRoot() error {
 	info, err := l.fs.Stat(l.root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("spool directory %s does not exist: create it, or mount its volume", l.root)
+		return fmt.Errorf("spool directory %s does not exist: create it, or mount its volume", l.root)
 	case err != nil:
-		return nil, fmt.Errorf("spool directory %s: %w", l.root, err)
+		return fmt.Errorf("spool directory %s: %w", l.root, err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("spool directory %s is a file: name a directory", l.root)
+		return fmt.Errorf("spool directory %s is a file: name a directory", l.root)
+	}
+	return nil
+}
+
+// claim takes the lock of the directory and makes the directories that are missing in it.
+func (l layout) claim() (*pebble.Lock, error) {
+	if err := l.checkRoot(); err != nil {
+		return nil, err
 	}
 	for _, dir := range []string{l.queue, l.bodies, l.quarantine} {
 		if err := l.fs.MkdirAll(dir, 0o700); err != nil {
