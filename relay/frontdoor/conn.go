@@ -29,11 +29,7 @@ type Conn struct {
 	mu       sync.Mutex // guards what follows
 	dialogue dialogue
 	pace     pace
-	// unanswered are the bytes handed over since the last reply.
-	unanswered int
-	// command are the first of them, enough to know BDAT.
-	command  []byte
-	lastRead byte
+	command  command
 	draining bool
 	reading  bool
 	ended    bool

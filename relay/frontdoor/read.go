@@ -1,7 +1,6 @@
 package frontdoor
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -14,10 +13,6 @@ const (
 	replySlow     = "421 4.4.2 %h closing: the message came too slowly"
 	replyTooLong  = "421 4.4.2 %h closing: the session has lasted too long"
 	replyDraining = "421 4.3.2 %h is shutting down, try again"
-	replyLine     = "500 5.5.2 Line too long, closing"
-	replySASLLine = "500 5.5.6 Authentication line too long, closing"
-	replyBareLF   = "500 5.5.2 Lines must end with CR LF, closing"
-	replyBDAT     = "502 5.5.1 BDAT is not offered, closing"
 	replyErrors   = "421 4.7.0 %h too many errors"
 	replyCommands = "421 4.7.0 %h too many commands without a message"
 )
@@ -85,9 +80,8 @@ func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 	c.reading = false
 	now := time.Now()
 	c.pace.got(len(p), from, now)
-	c.unanswered += len(p)
-	c.command = append(c.command, p[:min(len(p), len("BDAT ")-len(c.command))]...)
-	bareLF := c.bareLF(p)
+	c.command.took(p)
+	fault := c.command.fault(&c.dialogue, c.options.Limits.Line)
 	switch {
 	case c.readErr != nil:
 		return 0, c.readErr
@@ -95,42 +89,13 @@ func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 		c.end(c.lateReply(now))
 	case err != nil:
 		c.readErr = c.lost()
-	case c.dialogue.body:
-	case bareLF:
-		c.end(replyBareLF)
-	case isBDAT(c.command) && !c.dialogue.challenge:
-		c.end(replyBDAT)
-	case c.unanswered > c.options.Limits.Line && c.dialogue.challenge:
-		c.end(replySASLLine)
-	case c.unanswered > c.options.Limits.Line:
-		c.end(replyLine)
+	case fault != "":
+		c.end(fault)
 	}
 	if c.readErr != nil {
 		return 0, c.readErr
 	}
 	return len(p), nil
-}
-
-// isBDAT tells whether a command begins as BDAT does (RFC 3030 §2). go-smtp cannot be told not
-// to take it, commits a chunk that was cut off, and takes one for commands when it cannot read
-// its size. A client that was not offered CHUNKING has no business with it.
-func isBDAT(command []byte) bool {
-	return len(command) == len("BDAT ") && bytes.EqualFold(command[:4], []byte("BDAT")) &&
-		(command[4] == ' ' || command[4] == '\r')
-}
-
-// bareLF tells whether p, which continues what was read before, ends a line with LF alone.
-// The server would take that for the end of a command, against RFC 5321 §2.3.8. Outside of a
-// body p has one LF at most, its last byte.
-func (c *Conn) bareLF(p []byte) bool {
-	last := c.lastRead
-	if len(p) > 0 {
-		c.lastRead = p[len(p)-1]
-	}
-	if len(p) > 1 {
-		last = p[len(p)-2]
-	}
-	return len(p) > 0 && c.lastRead == '\n' && last != '\r'
 }
 
 // lateReply says which deadline has passed.
@@ -149,7 +114,7 @@ func (c *Conn) lateReply(now time.Time) string {
 // lost is the error for a client that went away. Many do so without a farewell of SMTP or
 // TLS; that is an error only when something was left half done.
 func (c *Conn) lost() error {
-	if c.dialogue.body || c.unanswered > 0 {
+	if c.dialogue.body || c.command.length > 0 {
 		return io.ErrUnexpectedEOF
 	}
 	return io.EOF

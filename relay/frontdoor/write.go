@@ -78,7 +78,7 @@ func (c *Conn) noteReply(code int, meant effect) (swallow, end bool) {
 	defer c.mu.Unlock()
 	greeting := !c.dialogue.greeted && code == 220 && c.service == Submission
 	c.dialogue.replied(code, meant)
-	c.unanswered, c.command = 0, c.command[:0]
+	c.command.answered()
 	return greeting || c.ended, c.dialogue.over
 }
 
