@@ -27,7 +27,8 @@ type upstream struct {
 	messages []received
 	// refuse, when set, is the answer to every recipient.
 	refuse *smtp.SMTPError
-	server *smtp.Server
+	// stop ends it and frees its address.
+	stop func()
 }
 
 // received is one message.
@@ -59,16 +60,19 @@ func (u *upstream) serve(t *testing.T, address string) {
 		return &upstreamSession{upstream: u}, nil
 	}))
 	server.Domain = "provider.test"
-	u.server = server
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = server.Serve(l)
 	}()
-	t.Cleanup(func() { _ = server.Close(); <-done })
+	u.stop = func() {
+		_ = server.Close()
+		// A server that is closed before it serves leaves its listener open.
+		_ = l.Close()
+		<-done
+	}
+	t.Cleanup(u.stop)
 }
-
-func (u *upstream) stop() { _ = u.server.Close() }
 
 func (u *upstream) setRefusal(e *smtp.SMTPError) {
 	u.mu.Lock()
