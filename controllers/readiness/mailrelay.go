@@ -46,7 +46,7 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 	} {
 		c := meta.FindStatusCondition(conditions, name)
 		summary.predicates = append(summary.predicates, func(*Facts) *finding {
-			if c.Status == metav1.ConditionTrue {
+			if c.Status == metav1.ConditionTrue || onlySingleMessagesWait(facts, c) {
 				return nil
 			}
 			return &finding{reason: c.Reason, message: c.Message, unknown: c.Status == metav1.ConditionUnknown}
@@ -55,6 +55,13 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 	// Mail may well be flowing after a failure, but not by all that spec says
 	summary.predicates = append(summary.predicates, passSucceeded)
 	return summary.evaluate(facts, facts.Relay.Generation)
+}
+
+// onlySingleMessagesWait reports whether a queue that does not move says nothing of the relay:
+// the upstream takes what can be delivered. An idle relay may hold one message for days.
+func onlySingleMessagesWait(f *Facts, c *metav1.Condition) bool {
+	return c.Type == v1alpha1.ConditionQueueHealthy && c.Status == metav1.ConditionFalse &&
+		newestFailure(f, f.Relay.Spec.Upstreams[0].Name) == nil
 }
 
 // Paused is what can be said of a relay that is left alone.

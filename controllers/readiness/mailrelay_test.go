@@ -107,7 +107,24 @@ func TestMailRelay(t *testing.T) {
 		}, upstream, yes, "OnlyFirstUpstreamUsed", "provider", yes},
 		{"queue unknown", func(f *Facts) { f.Queue = nil }, queue, unknown, "NoReport", "", unknown},
 		{"young mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &young} }, queue, yes, "Delivering", "", yes},
-		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "2030-01-02T01:04:05Z", no},
+		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "waits since 2030-01-02T01:04:05Z, and the relay has delivered none since its pods started", yes},
+		{"old mail, old delivery", func(f *Facts) {
+			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
+			f.Pods[0].Report.Queue.LastDelivery = now.Add(-90 * time.Minute)
+		}, queue, no, "OldMail", "none since 2030-01-02T01:34:05Z", yes},
+		{"old mail, recent delivery", func(f *Facts) {
+			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
+			f.Pods = append(f.Pods, Pod{Name: "relay-1", Ready: true, Report: &config.Report{}})
+			f.Pods[0].Report.Queue.LastDelivery = now.Add(-time.Minute)
+		}, queue, yes, "Delivering", "", yes},
+		{"old mail of a relay that tries seldom", func(f *Facts) {
+			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
+			f.Relay.Spec.Queue.Retry.Max = &metav1.Duration{Duration: 90 * time.Minute}
+		}, queue, yes, "Delivering", "", yes},
+		{"old mail that the upstream puts off", func(f *Facts) {
+			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
+			f.Pods[0].Report = failing("throttle")
+		}, queue, no, "OldMail", "", no},
 		{"pods wait for the policy", func(f *Facts) { f.PolicyApplied, f.WorkloadExists = false, false }, workload, no, "WaitingForPolicy", "NetworkRestricted", no},
 		{"failure of a step", func(f *Facts) { f.Failure, f.Undecided = errors.New("no quota"), []string{network} }, network, unknown, "Retrying", "no quota", unknown},
 		{"failure that concerns no condition", func(f *Facts) { f.Failure = errors.New("no quota") }, workload, yes, "PodsReady", "", unknown},

@@ -7,16 +7,12 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
-// oldAge is when a queued message is so old that mail has evidently stopped leaving: longer
-// than the default longest pause between two attempts, and than most greylisting.
-const oldAge = time.Hour
-
 // queueHealthy is true when queued mail is leaving.
 var queueHealthy = condition[*Facts]{
 	name: v1alpha1.ConditionQueueHealthy,
 	predicates: []predicate[*Facts]{
 		queueIsKnown,
-		oldestIsYoung,
+		mailIsLeaving,
 	},
 	holds: always[*Facts]("Delivering", "queued mail is leaving"),
 }
@@ -28,11 +24,42 @@ func queueIsKnown(f *Facts) *finding {
 	return &finding{reason: "NoReport", message: "no pod has told the state of its queue yet", unknown: true}
 }
 
-func oldestIsYoung(f *Facts) *finding {
-	if f.Queue.Oldest == nil || f.Now.Sub(f.Queue.Oldest.Time) < oldAge {
+// mailIsLeaving looks at the whole relay: single messages are put off for days, as when a
+// mailbox is full, while others leave.
+func mailIsLeaving(f *Facts) *finding {
+	long := longWait(f.Relay)
+	if f.Queue.Oldest == nil || f.Now.Sub(f.Queue.Oldest.Time) < long {
 		return nil
+	}
+	last, since := lastDelivery(f), "since its pods started"
+	if f.Now.Sub(last) < long {
+		return nil
+	}
+	if !last.IsZero() {
+		since = "since " + last.UTC().Format(time.RFC3339)
 	}
 	// The count stays out of the message: it would change, and be written, all the time.
 	return &finding{reason: "OldMail", message: fmt.Sprintf(
-		"the oldest queued message waits since %s: see the condition UpstreamReady and the relay's log for its reply", f.Queue.Oldest.UTC().Format(time.RFC3339))}
+		"the oldest queued message waits since %s, and the relay has delivered none %s: see the condition UpstreamReady, and the relay's log for the upstream's replies",
+		f.Queue.Oldest.UTC().Format(time.RFC3339), since)}
+}
+
+// longWait is how long mail has evidently stopped leaving when none did: longer than most
+// greylisting, and than the pause between two attempts at one message.
+func longWait(relay *v1alpha1.MailRelay) time.Duration {
+	if longest := relay.Spec.Queue.Retry.Max; longest != nil {
+		return max(time.Hour, 2*longest.Duration)
+	}
+	return time.Hour
+}
+
+// lastDelivery is when any pod last delivered a message.
+func lastDelivery(f *Facts) time.Time {
+	var last time.Time
+	for _, p := range f.Pods {
+		if p.Report != nil && p.Report.Queue.LastDelivery.After(last) {
+			last = p.Report.Queue.LastDelivery
+		}
+	}
+	return last
 }

@@ -34,6 +34,9 @@ type QueueReport struct {
 	Messages int64 `json:"messages"`
 	// Oldest is when the oldest of them was accepted; zero when there is none.
 	Oldest time.Time `json:"oldest,omitzero"`
+	// LastDelivery is when an upstream last took a message; zero when none did since the relay
+	// started.
+	LastDelivery time.Time `json:"lastDelivery,omitzero"`
 	// Quarantined messages were damaged on disk and put aside; they are not among Messages.
 	Quarantined int64 `json:"quarantined,omitempty"`
 }

@@ -26,6 +26,8 @@ type Scheduler struct {
 	// unrouted are those that are due while no upstream is configured.
 	unrouted  []*entry
 	upstreams []*upstream
+	// lastDelivery is when an upstream last took a message.
+	lastDelivery time.Time
 	// users are those of the configuration, lanes the mail of each user that has some, and
 	// holding the lanes with mail that waits because of the user's rates.
 	users   map[string]config.User

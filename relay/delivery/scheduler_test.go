@@ -339,6 +339,27 @@ func TestQueueReport(t *testing.T) {
 	}
 }
 
+// A login that works is no delivery, and neither is a message that is put off.
+func TestLastDeliveryIsThatOfAMessage(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t)
+	r.first().answer = firstly(1, errBusy)
+	r.run()
+	r.submit("app@example.com", "a@x.test")
+	eventually(t, "the attempt", func() bool { return r.first().transactions() == 1 })
+	r.rest()
+	if q := r.scheduler.Queue(); !q.LastDelivery.IsZero() {
+		t.Errorf("a message that was put off counts as delivered at %s", q.LastDelivery)
+	}
+	r.clock.advance(time.Hour)
+	r.gone()
+	delivered := r.clock.Now()
+	r.clock.advance(time.Hour)
+	if q := r.scheduler.Queue(); !q.LastDelivery.Equal(delivered) {
+		t.Errorf("last delivery at %s, want %s", q.LastDelivery, delivered)
+	}
+}
+
 func BenchmarkEnqueue(b *testing.B) {
 	r := New(Options{Snapshot: &config.Snapshot{Config: &config.Config{}}, Logger: quietLogger()})
 	now := time.Now()

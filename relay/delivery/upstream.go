@@ -83,6 +83,7 @@ func (s *Scheduler) observe(a *attempt) {
 	now := s.options.Clock.Now()
 	if a.delivered() {
 		a.upstream.succeeded(now)
+		s.lastDelivery = now
 	}
 	for _, e := range a.errors {
 		a.upstream.failed(e, now)
@@ -136,5 +137,9 @@ func (s *Scheduler) Reports() []config.UpstreamReport {
 // Queue sums up the messages that wait for delivery.
 func (s *Scheduler) Queue() config.QueueReport {
 	stats := s.options.Spool.Stats()
-	return config.QueueReport{Messages: stats.Messages, Oldest: stats.Oldest, Quarantined: stats.Quarantined}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return config.QueueReport{
+		Messages: stats.Messages, Oldest: stats.Oldest, LastDelivery: s.lastDelivery, Quarantined: stats.Quarantined,
+	}
 }
