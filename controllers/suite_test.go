@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,8 +31,10 @@ const operatorNamespace = "mailrelay-system"
 type cluster struct {
 	client.Client
 	config *rest.Config
-	fleet  *fleet
-	writes *writeCounter
+	// operator is how the operator connects: as a user with its role and no other rights.
+	operator *rest.Config
+	fleet    *fleet
+	writes   *writeCounter
 }
 
 // shared is the cluster of the tests that need nothing special; nil without an API server.
@@ -93,6 +96,12 @@ func startCluster(ctx context.Context, crds []string) (*cluster, func() error, e
 	if err != nil {
 		return nil, nil, err
 	}
+	user, err := env.AddUser(envtest.User{Name: operatorUser}, nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("add the operator's user: %w", err)
+	}
+	c.operator = user.Config()
+	c.operator.QPS, c.operator.Burst = -1, -1
 	return c, env.Stop, c.startOperator(ctx)
 }
 
@@ -107,12 +116,12 @@ func newCluster(ctx context.Context, config *rest.Config) (*cluster, error) {
 	}
 	go issueForever(ctx, direct)
 	return &cluster{Client: direct, config: config, fleet: newFleet(direct), writes: &writeCounter{}},
-		direct.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}})
+		errors.Join(direct.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}), bindRole(ctx, direct))
 }
 
 // startOperator runs the operator until the context ends.
 func (c *cluster) startOperator(ctx context.Context) error {
-	watched := rest.CopyConfig(c.config)
+	watched := rest.CopyConfig(c.operator)
 	watched.Wrap(c.writes.wrap)
 	mgr, err := ctrl.NewManager(watched, ctrl.Options{
 		Scheme:  c.Scheme(),
