@@ -52,7 +52,7 @@ func (r *MailRelayReconciler) steps(s *scope) []step {
 	case s.deleting():
 		return r.deletionSteps(s)
 	case s.relay.Spec.Paused:
-		return []step{do(r.readCertificates), do(r.publish)}
+		return r.observingSteps()
 	default:
 		return append([]step{do(r.holdFinalizer), do(r.applyService)}, r.serviceSteps()...)
 	}
@@ -91,7 +91,7 @@ func (r *MailRelayReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	}
 	namespace, err := namespaceMetadata(ctx, r.Client, relay.Namespace)
 	if err != nil || r.tooEarly(relay, namespace) {
-		return ctrl.Result{}, err
+		return next(jitter(pollInterval), err)
 	}
 	s := newScope(relay, r.memories.of(request.NamespacedName, relay.UID), r.Now())
 	s.namespaceEnds = ends(namespace)

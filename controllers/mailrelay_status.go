@@ -5,7 +5,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
@@ -19,7 +18,7 @@ func (r *MailRelayReconciler) summarise(ctx context.Context, s *scope, failure e
 		return nil
 	}
 	s.facts.Failure = failure
-	conditions := r.conditions(s)
+	conditions := readiness.MailRelay(&s.facts)
 	setConditions(&s.relay.Status.Conditions, conditions)
 	if failure == nil {
 		s.relay.Status.ObservedGeneration = s.relay.Generation
@@ -40,13 +39,4 @@ func (r *MailRelayReconciler) summarise(ctx context.Context, s *scope, failure e
 // the newest version: compared with an old status, what was told already would be told again.
 func fromThePresent(before client.Object) client.Patch {
 	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-}
-
-// conditions of this pass. One over a paused relay has not found all the facts, and leaves
-// the conditions that it cannot decide as they were.
-func (r *MailRelayReconciler) conditions(s *scope) []metav1.Condition {
-	if s.relay.Spec.Paused && !s.deleting() {
-		return readiness.Paused(&s.facts)
-	}
-	return readiness.MailRelay(&s.facts)
 }

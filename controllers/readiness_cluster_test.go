@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -75,6 +78,8 @@ func TestCertManagerThatComesLate(t *testing.T) {
 		t.Errorf("message = %q", message)
 	}
 	c.awaitCondition(t, relay, v1alpha1.ConditionWorkloadAvailable, metav1.ConditionFalse, "WaitingForCertificate")
+	// A watch of a missing kind would end the operator after this time.
+	time.Sleep(cacheSyncTimeout + time.Second)
 
 	crds, err := certManagerCRDs()
 	if err != nil {
@@ -97,6 +102,14 @@ func TestMissingIssuerIsNamed(t *testing.T) {
 	if !strings.Contains(message, "Issuer public, which does not exist") {
 		t.Errorf("message = %q", message)
 	}
+	public := &cmv1.Issuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "public"}}
+	public.Spec.SelfSigned = &cmv1.SelfSignedIssuer{}
+	c.mustCreate(t, public)
+	c.change(t, relay, func() { relay.Annotations = map[string]string{"test/again": "1"} })
+	c.awaitCondition(t, relay, v1alpha1.ConditionCertificateReady, metav1.ConditionFalse, "Issuing")
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	c.change(t, space, func() { delete(space.Labels, heldLabel) })
+	c.awaitCondition(t, relay, v1alpha1.ConditionCertificateReady, metav1.ConditionTrue, "Issued")
 }
 
 func TestUnschedulablePodIsNamed(t *testing.T) {
@@ -137,9 +150,9 @@ func TestScaleDownIsRefused(t *testing.T) {
 	c.awaitCondition(t, relay, v1alpha1.ConditionStalled, metav1.ConditionFalse, "NotStalled")
 }
 
-func TestPausedRelayIsLeftAlone(t *testing.T) {
+func TestPausedRelayIsWatchedAndLeftAlone(t *testing.T) {
 	c, namespace := onCluster(t)
-	relay, _ := c.readyRelay(t, namespace, nil)
+	relay, pods := c.readyRelay(t, namespace, nil)
 	c.change(t, relay, func() {
 		relay.Spec.Paused = true
 		relay.Spec.Scheduling.PriorityClassName = "system-node-critical"
@@ -148,10 +161,25 @@ func TestPausedRelayIsLeftAlone(t *testing.T) {
 	c.mustGet(t, set)
 	generation := set.Generation
 	c.awaitCondition(t, relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, "Paused")
+	user := newUser(namespace, "late", relay)
+	c.mustCreate(t, user)
+	c.awaitCondition(t, user, v1alpha1.ConditionStalled, metav1.ConditionTrue, "RelayPaused")
+	if err := c.Get(t.Context(), keyOf(user), secretNamed(namespace, "late")); !apierrors.IsNotFound(err) {
+		t.Errorf("credentials were written for a paused relay: %v", err)
+	}
+	c.changeStatus(t, pods[0], func() { pods[0].Status.Conditions[0].Status = corev1.ConditionFalse })
+	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "PodsNotReady")
+	if relay.Status.ReadyReplicas != 0 {
+		t.Errorf("status tells of %d ready replicas", relay.Status.ReadyReplicas)
+	}
 	c.mustGet(t, set)
 	if set.Generation != generation {
 		t.Error("the StatefulSet of a paused relay was changed")
 	}
+	c.changeStatus(t, pods[0], func() { pods[0].Status.Conditions[0].Status = corev1.ConditionTrue })
+	c.change(t, relay, func() { relay.Spec.Paused = false })
+	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionTrue, "Serving")
 }
 
 func TestUpstreamFailureReachesStatus(t *testing.T) {

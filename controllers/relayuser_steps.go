@@ -54,6 +54,9 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 	if ca == "" {
 		return nil
 	}
+	if s.relay.Spec.Paused {
+		return r.findCredentials(ctx, s)
+	}
 	password, err := r.password(ctx, s)
 	if err != nil {
 		return err
@@ -66,6 +69,18 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 	s.secret = object.(*corev1.Secret)
 	s.facts.SecretWritten = true
 	s.user.Status.Binding = &v1alpha1.Binding{Name: s.secret.Name}
+	return nil
+}
+
+// findCredentials changes nothing while the relay is paused: it would not come to know of it.
+func (r *RelayUserReconciler) findCredentials(ctx context.Context, s *userScope) error {
+	s.facts.RelayPaused = true
+	secret, err := liveSecret(ctx, r.Live, s.user.Namespace, resources.CredentialsName(s.user))
+	if err != nil || secret == nil || !metav1.IsControlledBy(secret, s.user) {
+		return err
+	}
+	s.secret = secret
+	s.facts.SecretWritten = true
 	return nil
 }
 

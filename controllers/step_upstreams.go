@@ -13,21 +13,30 @@ import (
 // applyUpstreams copies what the upstreams and dkim refer to into the Secret that pods mount. What is
 // missing is left out and said; the relay starts without it and takes it up when it comes.
 func (r *MailRelayReconciler) applyUpstreams(ctx context.Context, s *scope) error {
+	data, err := r.readUpstreams(ctx, s)
+	if err != nil {
+		return err
+	}
+	return r.applyMounted(ctx, s, resources.UpstreamsSecret(s.relay, data))
+}
+
+// readUpstreams reads what spec refers to, by the keys that pods find it under.
+func (r *MailRelayReconciler) readUpstreams(ctx context.Context, s *scope) (map[string][]byte, error) {
 	data := map[string][]byte{}
 	for i := range s.relay.Spec.Upstreams {
 		upstream := &s.relay.Spec.Upstreams[i]
 		for _, wanted := range upstreamSecrets(upstream) {
 			if err := r.copyUpstream(ctx, s, upstream.Name, wanted, data); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
 	for i := range s.relay.Spec.DKIM {
 		if err := r.copyDKIMKey(ctx, s, &s.relay.Spec.DKIM[i], data); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return r.applyMounted(ctx, s, resources.UpstreamsSecret(s.relay, data))
+	return data, nil
 }
 
 // upstreamSecret is a Secret that an upstream refers to and the keys that it needs of it.

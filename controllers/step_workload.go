@@ -44,11 +44,15 @@ func (r *MailRelayReconciler) applyWorkload(ctx context.Context, s *scope) error
 	if err != nil {
 		return err
 	}
-	s.facts.WorkloadExists = true
-	s.facts.Replicas = workload.Replicas
-	s.relay.Status.Replicas = live.(*appsv1.StatefulSet).Status.Replicas
-	s.relay.Status.Selector = labels.SelectorFromSet(resources.PodSelector(s.relay)).String()
+	noteWorkload(s, live.(*appsv1.StatefulSet), workload.Replicas)
 	return nil
+}
+
+func noteWorkload(s *scope, live *appsv1.StatefulSet, replicas int32) {
+	s.facts.WorkloadExists = true
+	s.facts.Replicas = replicas
+	s.relay.Status.Replicas = live.Status.Replicas
+	s.relay.Status.Selector = labels.SelectorFromSet(resources.PodSelector(s.relay)).String()
 }
 
 // mayStart reports whether the pods can mount what they need, are not open to everyone when

@@ -95,6 +95,7 @@ func TestRemovalWaitsUntilCertificatesCanBeSeen(t *testing.T) {
 	relay.Spec.Paused = true // The operator keeps its hands off.
 	relay.Finalizers = []string{QueueFinalizer}
 	c.mustCreate(t, relay)
+	c.awaitCondition(t, relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, "Paused")
 	for _, step := range []struct {
 		state int32
 		held  bool

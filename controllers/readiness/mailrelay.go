@@ -16,6 +16,10 @@ func MailRelay(facts *Facts) []metav1.Condition {
 	for _, c := range []condition[*Facts]{
 		certificateReady, workloadAvailable, upstreamReady, queueHealthy, networkRestricted, sendersRestricted,
 	} {
+		if c.name == v1alpha1.ConditionSendersRestricted && paused(facts) {
+			// Its users are not looked at: what was said of them stays.
+			continue
+		}
 		if slices.Contains(facts.Undecided, c.name) {
 			conditions = append(conditions, newCondition(c.name, metav1.ConditionUnknown, *retrying(facts.Failure), generation))
 			continue
@@ -62,9 +66,4 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 func onlySingleMessagesWait(f *Facts, c *metav1.Condition) bool {
 	return c.Type == v1alpha1.ConditionQueueHealthy && c.Status == metav1.ConditionFalse &&
 		newestFailure(f, f.Relay.Spec.Upstreams[0].Name) == nil
-}
-
-// Paused is what can be said of a relay that is left alone.
-func Paused(facts *Facts) []metav1.Condition {
-	return []metav1.Condition{stalled.abnormal(facts, facts.Relay.Generation)}
 }

@@ -138,6 +138,12 @@ func TestMailRelay(t *testing.T) {
 		{"foreign object", func(f *Facts) { f.NotOurs = []string{"Secret x exists and is not ours: rename or delete it"} }, stalled, yes, "NameTaken", "Secret x", no},
 		{"invalid spec", func(f *Facts) { f.Invalid = "line 3" }, stalled, yes, "InvalidSpec", "line 3", no},
 		{"scale-down", func(f *Facts) { f.Replicas = 3; f.Pods = append(f.Pods, f.Pods[0], f.Pods[0]) }, stalled, yes, "ScaleDownRefused", "set spec.replicas to 3", yes},
+		{"paused", func(f *Facts) {
+			f.Relay.Spec.Paused, f.Replicas = true, 3
+			f.Pods = append(f.Pods, f.Pods[0], f.Pods[0])
+		}, stalled, yes, "Paused", "set it to false", yes},
+		{"paused before its start", func(f *Facts) { f.Relay.Spec.Paused, f.WorkloadExists = true, false }, workload, no, "Paused", "set it to false", no},
+		{"paused with a broken pod", func(f *Facts) { f.Relay.Spec.Paused, f.Pods[0].Ready = true, false }, ready, no, "PodsNotReady", "", no},
 		{"other size", func(f *Facts) { f.QueueSize = "5Gi"; q := resource.MustParse("9Gi"); f.Relay.Spec.Queue.Size = &q }, stalled, yes, "QueueSizeKept", "9Gi", yes},
 		{"deletion with mail", func(f *Facts) { f.Deletion = &Deletion{Queued: 3} }, ready, no, "QueueNotEmpty", "3 queued messages", no},
 		{"deletion with damaged mail", func(f *Facts) { f.Deletion = &Deletion{Quarantined: 2} }, ready, no, "MailQuarantined", "2 messages were damaged", no},
@@ -190,13 +196,19 @@ func checkRules(t *testing.T, conditions []metav1.Condition, generation int64) {
 	}
 }
 
-func TestPausedSaysOnlyThat(t *testing.T) {
+func TestPausedRelayIsStillJudged(t *testing.T) {
 	t.Parallel()
 	facts := goodFacts()
 	facts.Relay.Spec.Paused = true
-	conditions := Paused(facts)
-	if len(conditions) != 1 || conditions[0].Status != yes || conditions[0].Reason != "Paused" {
-		t.Errorf("conditions = %+v", conditions)
+	conditions := MailRelay(facts)
+	checkRules(t, conditions, 4)
+	for name, want := range map[string]metav1.ConditionStatus{v1alpha1.ConditionReady: yes, v1alpha1.ConditionStalled: yes, v1alpha1.ConditionReconciling: no} {
+		if c := meta.FindStatusCondition(conditions, name); c.Status != want {
+			t.Errorf("%s is %s %s, want %s", name, c.Status, c.Reason, want)
+		}
+	}
+	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionSendersRestricted); c != nil {
+		t.Errorf("users that were not looked at are judged: %+v", c)
 	}
 }
 

@@ -20,6 +20,8 @@ type UserFacts struct {
 	RefusedReason, RefusedMessage string
 	// NotOurs are sentences about objects that have a name we need and are someone else's.
 	NotOurs []string
+	// RelayPaused is set while nothing of the relay and its users is changed.
+	RelayPaused bool
 	// CAKnown is set when the relay has a CA for apps to trust.
 	CAKnown bool
 	// SecretWritten is set when the credentials are in their Secret.
@@ -46,6 +48,7 @@ var userReady = condition[*UserFacts]{
 		userIsLetIn,        // whose access rules grant this user a sender
 		secretNameIsFree,   // No foreign Secret is in the way
 		relayHasCA,         // Without a CA the app could not verify the relay
+		relayGoesOn,        // A paused one takes up nothing new
 		credentialsWritten, // The app can read them
 		credentialsLoaded,  // and the relay knows them
 	},
@@ -62,7 +65,7 @@ var userReconciling = condition[*UserFacts]{
 // userStalled is true when only a change by a person helps.
 var userStalled = condition[*UserFacts]{
 	name:       v1alpha1.ConditionStalled,
-	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree},
+	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree, relayGoesOn},
 	holds:      always[*UserFacts]("NotStalled", "nothing waits for a person"),
 }
 
@@ -96,6 +99,14 @@ func relayHasCA(f *UserFacts) *finding {
 	}
 	return &finding{reason: "WaitingForCertificate", message: fmt.Sprintf(
 		"MailRelay %s has no certificate yet: see its condition CertificateReady", f.Relay)}
+}
+
+func relayGoesOn(f *UserFacts) *finding {
+	if !f.RelayPaused || f.SecretWritten && f.Loaded {
+		return nil
+	}
+	return &finding{reason: "RelayPaused", message: fmt.Sprintf(
+		"nothing is written while MailRelay %s is paused: this one goes on by itself when its spec.paused is false", f.Relay)}
 }
 
 func credentialsWritten(f *UserFacts) *finding {

@@ -24,6 +24,8 @@ func TestRelayUser(t *testing.T) {
 		{"refused", func(f *UserFacts) { f.RefusedReason, f.RefusedMessage = "NotLetIn", "add a rule" }, "NotLetIn", no, no, yes},
 		{"foreign Secret", func(f *UserFacts) { f.NotOurs, f.SecretWritten, f.Loaded = []string{"Secret app"}, false, false }, "NameTaken", no, no, yes},
 		{"no CA yet", func(f *UserFacts) { f.CAKnown, f.SecretWritten, f.Loaded = false, false, false }, "WaitingForCertificate", no, yes, no},
+		{"relay paused", func(f *UserFacts) { f.RelayPaused, f.SecretWritten, f.Loaded = true, false, false }, "RelayPaused", no, no, yes},
+		{"relay paused later", func(f *UserFacts) { f.RelayPaused = true }, "CredentialsReady", yes, no, no},
 		{"not written", func(f *UserFacts) { f.SecretWritten, f.Loaded = false, false }, "WritingCredentials", no, no, no},
 		{"not loaded", func(f *UserFacts) { f.Loaded = false }, "LoadingCredentials", no, yes, no},
 	} {

@@ -26,9 +26,9 @@ var stalled = condition[*Facts]{
 	predicates: []predicate[*Facts]{
 		namesAreFree,
 		specIsValid,
+		isNotPaused,          // Before what is changed only later
 		scaleIsReachable,     // Fewer replicas would leave mail behind on a volume
 		queueSizeIsReachable, // A StatefulSet's volumes keep their size
-		isNotPaused,
 	},
 	holds: always[*Facts]("NotStalled", "nothing waits for a person"),
 }
@@ -61,11 +61,14 @@ func isNotBeingDeleted(f *Facts) *finding {
 }
 
 func isNotPaused(f *Facts) *finding {
-	if !f.Relay.Spec.Paused {
+	if !paused(f) {
 		return nil
 	}
 	return &finding{reason: "Paused", message: "nothing is changed while spec.paused is true: set it to false to go on"}
 }
+
+// paused: a relay that is being deleted is drained all the same.
+func paused(f *Facts) bool { return f.Relay.Spec.Paused && f.Deletion == nil }
 
 func namesAreFree(f *Facts) *finding {
 	if len(f.NotOurs) == 0 {

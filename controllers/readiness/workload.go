@@ -12,6 +12,7 @@ import (
 var workloadAvailable = condition[*Facts]{
 	name: v1alpha1.ConditionWorkloadAvailable,
 	predicates: []predicate[*Facts]{
+		podsAreNotWithheld,      // A relay that is paused at once gets none
 		policyIsInPlace,         // Pods that start without would be open to everyone
 		workloadExists,          // They are made once there is a certificate to mount
 		someReplicaIsWanted,     // Zero pods take no mail
@@ -23,6 +24,13 @@ var workloadAvailable = condition[*Facts]{
 	holds: func(f *Facts) finding {
 		return finding{reason: "PodsReady", message: fmt.Sprintf("%d of %d pods are ready", readyPods(f), f.Replicas)}
 	},
+}
+
+func podsAreNotWithheld(f *Facts) *finding {
+	if f.WorkloadExists {
+		return nil
+	}
+	return isNotPaused(f)
 }
 
 func policyIsInPlace(f *Facts) *finding {
