@@ -28,10 +28,9 @@ import (
 type CertManager struct {
 	Client client.Client
 	Cache  cache.Cache
-	// Watch adds a watch of a kind whose objects MailRelays own.
-	Watch func(client.Object) error
-	// Wake makes all MailRelays look again.
-	Wake func(context.Context)
+
+	watchKind func(client.Object) error
+	wake      func(context.Context)
 
 	state    atomic.Int32
 	watching map[string]bool
@@ -67,8 +66,10 @@ func (c *CertManager) State() (installed, missing bool) {
 	return state == stateInstalled, state == stateMissing
 }
 
-// SetupWithManager starts following the CRDs of cert-manager.
-func (c *CertManager) SetupWithManager(mgr ctrl.Manager) error {
+// setupWithManager starts following the CRDs of cert-manager: watch adds a watch of a kind
+// whose objects MailRelays own, wake makes all MailRelays look again.
+func (c *CertManager) setupWithManager(mgr ctrl.Manager, watch func(client.Object) error, wake func(context.Context)) error {
+	c.watchKind, c.wake = watch, wake
 	ours := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		return certManagerKinds[object.GetName()] != nil
 	})
@@ -156,7 +157,7 @@ func (c *CertManager) served(kind client.Object) (bool, error) {
 // watch adds the watch of a kind once, and returns when its cache is filled.
 func (c *CertManager) watch(ctx context.Context, name string, kind client.Object) error {
 	if !c.watching[name] {
-		if err := c.Watch(kind); err != nil {
+		if err := c.watchKind(kind); err != nil {
 			return fmt.Errorf("watch %s: %w", name, err)
 		}
 		if c.watching == nil {
@@ -174,6 +175,6 @@ func (c *CertManager) watch(ctx context.Context, name string, kind client.Object
 
 func (c *CertManager) enter(ctx context.Context, state int32) {
 	if c.state.Swap(state) != state {
-		c.Wake(ctx)
+		c.wake(ctx)
 	}
 }

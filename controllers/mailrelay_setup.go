@@ -9,12 +9,10 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
@@ -23,13 +21,14 @@ import (
 // workers is how many relays, and how many users, are worked on at the same time.
 const workers = 8
 
-// SetupWithManager starts the loop over MailRelays and all that wakes it.
+// SetupWithManager starts the loop over MailRelays and all that wakes it, also CertManager,
+// which needs the loop's watches.
 func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	wake := make(chan event.GenericEvent, 1)
 	toSelf := &handler.EnqueueRequestForObject{}
 	c, err := ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.MailRelay{}, builder.WithPredicates(predicate.Or[client.Object](
-			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		// Its status too: a pass that saw an old one may have found nothing to write.
+		For(&v1alpha1.MailRelay{}).
 		Owns(&appsv1.StatefulSet{}).
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ServiceAccount{}).
@@ -45,12 +44,10 @@ func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("loop over MailRelays: %w", err)
 	}
-	r.CertManager.Watch = func(kind client.Object) error {
+	return r.CertManager.setupWithManager(mgr, func(kind client.Object) error {
 		owner := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.MailRelay{}, handler.OnlyControllerOwner())
 		return c.Watch(source.Kind(mgr.GetCache(), kind, owner))
-	}
-	r.CertManager.Wake = func(ctx context.Context) { r.wakeAll(ctx, wake) }
-	return nil
+	}, func(ctx context.Context) { r.wakeAll(ctx, wake) })
 }
 
 // wakeAll makes every relay look again.

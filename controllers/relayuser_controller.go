@@ -67,7 +67,8 @@ func (r *RelayUserReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 // SetupWithManager starts the loop over RelayUsers and all that wakes it.
 func (r *RelayUserReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.RelayUser{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// Its status too: a pass that saw an old one may have found nothing to write.
+		For(&v1alpha1.RelayUser{}).
 		Watches(&v1alpha1.MailRelay{}, handler.EnqueueRequestsFromMapFunc(r.usersOfRelay),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(userOfSecret)).

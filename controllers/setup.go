@@ -55,7 +55,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca Operator
 	users := &RelayUserReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board,
 	}
-	for _, part := range []interface{ SetupWithManager(ctrl.Manager) error }{relays, users, certManager} {
+	for _, part := range []interface{ SetupWithManager(ctrl.Manager) error }{relays, users} {
 		if err := part.SetupWithManager(mgr); err != nil {
 			return err
 		}
