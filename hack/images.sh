@@ -29,8 +29,10 @@ done
 # The clients come from Debian; their list is what the image depends on.
 packages=(swaks libnet-ssleay-perl msmtp curl python3-minimal libpython3-stdlib bash coreutils netcat-openbsd openssl)
 printf '%s\n' "${packages[@]}" >dist/clients.list
-if [ ! -e dist/clients/bin/bash ]; then
-  rm -rf dist/clients
+# The tree has a list of its own, written last: it says of what the tree was really made.
+if ! cmp -s dist/clients.list dist/clients.made; then
+  rm -rf dist/clients dist/clients.made
   go -C hack/image run ./debtree --out "$PWD/dist/clients" "${packages[@]}"
+  cp dist/clients.list dist/clients.made
 fi
 image clients dist/clients.list --tree dist/clients --env PATH=/usr/local/bin:/usr/bin:/bin --entrypoint /bin/bash
