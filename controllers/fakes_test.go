@@ -38,6 +38,7 @@ type fleetPod struct {
 	report config.Report
 	seen   *string
 	nudges int
+	polls  int
 }
 
 func newFleet(c client.Client) *fleet { return &fleet{client: c, pods: map[string]*fleetPod{}} }
@@ -74,6 +75,18 @@ func (f *fleet) nudges(key client.ObjectKey) int {
 	return -1
 }
 
+// polls is how often a pod was asked: once in each pass over its relay.
+func (f *fleet) polls(key client.ObjectKey) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pod := range f.pods {
+		if pod.key == key {
+			return pod.polls
+		}
+	}
+	return -1
+}
+
 // Poll answers for the pod of that address.
 func (f *fleet) Poll(ctx context.Context, target poll.Target) (*config.Report, error) {
 	host, _, err := net.SplitHostPort(target.Address)
@@ -86,6 +99,7 @@ func (f *fleet) Poll(ctx context.Context, target poll.Target) (*config.Report, e
 	if !ok {
 		return nil, fmt.Errorf("no route to %s", host)
 	}
+	state.polls++
 	pod := &corev1.Pod{}
 	if err := f.client.Get(ctx, state.key, pod); err != nil {
 		return nil, err

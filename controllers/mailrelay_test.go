@@ -95,14 +95,21 @@ func TestRelayGetsItsChildren(t *testing.T) {
 
 func TestNothingIsWrittenInSteadyState(t *testing.T) {
 	c, namespace := onCluster(t)
-	relay, _ := c.readyRelay(t, namespace, nil)
+	relay, pods := c.readyRelay(t, namespace, nil)
 	user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "relay-default"}}
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
 	settled := c.settle(t, namespace)
 	before := c.writes.in(namespace)
 	for i := range 3 {
+		polls := c.fleet.polls(keyOf(pods[0]))
 		// A new annotation wakes the loop; its own write is the test's.
 		c.change(t, relay, func() { relay.Annotations = map[string]string{"test/pass": fmt.Sprint(i)} })
+		eventually(t, "a pass", func() error {
+			if c.fleet.polls(keyOf(pods[0])) == polls {
+				return fmt.Errorf("the pod was not asked since")
+			}
+			return nil
+		})
 		time.Sleep(300 * time.Millisecond)
 	}
 	after := c.children(t, namespace)

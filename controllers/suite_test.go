@@ -26,6 +26,9 @@ import (
 
 const operatorNamespace = "mailrelay-system"
 
+// cacheSyncTimeout is how long the operator of the tests waits for a watch to begin.
+const cacheSyncTimeout = 15 * time.Second
+
 // cluster is a real API server with the operator working on it. There is no kubelet and no
 // controller of Kubernetes itself: tests make the pods, and issuer does cert-manager's part.
 type cluster struct {
@@ -129,7 +132,7 @@ func (c *cluster) startOperator(ctx context.Context) error {
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		Logger:  logr.Discard(),
 		// A test that needs a cluster of its own runs a second operator in this process.
-		Controller: ctrlconfig.Controller{SkipNameValidation: ptr(true)},
+		Controller: ctrlconfig.Controller{SkipNameValidation: ptr(true), CacheSyncTimeout: cacheSyncTimeout},
 	})
 	if err != nil {
 		return err
