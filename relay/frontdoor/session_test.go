@@ -370,6 +370,17 @@ func TestBDATEndsTheSession(t *testing.T) {
 	}
 }
 
+func TestKnownCommandsThatAreNotOffered(t *testing.T) {
+	t.Parallel()
+	c := newHouse(t, nil).dialTLS(t)
+	c.say("EHLO x", "250 ")
+	for _, command := range []string{"EXPN list", "SEND FROM:<a@b.test>", "SOML FROM:<a@b.test>", "SAML FROM:<a@b.test>", "TURN"} {
+		c.say(command, "502 5.5.1")
+	}
+	c.say("VRFY a@b.test", "252 2.5.0")
+	c.say("NOOP", "250 ")
+}
+
 // What only looks like BDAT is go-smtp's to answer.
 func TestOnlyBDATIsBDAT(t *testing.T) {
 	t.Parallel()
