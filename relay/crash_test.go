@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	}
 	err := relay.Serve(context.Background(), relay.Options{
 		ConfigFile: path,
-		Logger:     slog.New(slog.DiscardHandler),
+		Logger:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		OnReady: func(a relay.Addresses) {
 			_ = json.NewEncoder(os.Stdout).Encode([]string{a.Submissions.String(), a.Submission.String(), a.Status.String()})
 		},
@@ -102,7 +102,8 @@ func TestAcceptedMailSurvivesSIGKILL(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(site.log.String(), site.password) {
-		t.Error("the password is in the log")
+	if !strings.Contains(site.log.String(), "user=app.shop") {
+		t.Error("the log of the processes is not at hand")
 	}
+	site.checkSecrets("app.shop")
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
@@ -207,11 +208,21 @@ func (s *site) startWith(o relay.Options) *running {
 		if s.t.Failed() {
 			s.t.Logf("log of the relay:\n%s", s.log)
 		}
-		if strings.Contains(s.log.String(), s.password) {
-			s.t.Error("the password is in the log")
-		}
+		s.checkSecrets("app.shop")
 	})
 	return r
+}
+
+// checkSecrets looks for a user's password in the log, in every form in which it travels.
+func (s *site) checkSecrets(user string) {
+	s.t.Helper()
+	encode := base64.StdEncoding.EncodeToString
+	log := s.log.String()
+	for _, secret := range []string{s.password, encode([]byte(s.password)), encode([]byte("\x00" + user + "\x00" + s.password))} {
+		if strings.Contains(log, secret) {
+			s.t.Error("the password is in the log")
+		}
+	}
 }
 
 // logBuffer is a log that can be read while it is written.

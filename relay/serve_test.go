@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestMessagesOfBothPortsArriveUpstream(t *testing.T) {
 		if !strings.Contains(got.content, "by "+hostname) || !strings.Contains(got.content, "Message-ID: <") {
 			t.Errorf("%s: no trace or Message-ID in\n%s", service, got.content)
 		}
-		if want := "service=" + service; !strings.Contains(r.site.log.String(), want) {
+		if want := regexp.MustCompile(`service=` + service + `\b`); !want.MatchString(r.site.log.String()) {
 			t.Errorf("no %s in the log", want)
 		}
 	}
