@@ -39,6 +39,9 @@ const (
 	recipient = "bob@example.net"
 )
 
+// lines are the text of a message: a dot alone must not end it, nor a doubled one be lost.
+var lines = []string{"hello", ".", "..two", "the end"}
+
 // clients are the command lines that send a job; its message comes on standard input.
 var clients = map[string]func(job) []string{
 	"swaks": func(j job) []string {
@@ -48,7 +51,7 @@ var clients = map[string]func(job) []string{
 		}
 		return []string{"swaks", "--server", "localhost", "--port", j.port, tls, "--tls-verify", "--tls-ca-path", j.caFile,
 			"--auth", "PLAIN", "--auth-user", user, "--auth-password", j.password,
-			"--from", sender, "--to", recipient, "--header", "Subject: " + j.subject}
+			"--from", sender, "--to", recipient, "--data", "-"}
 	},
 	"swaks with LOGIN": func(j job) []string {
 		tls := "--tls"
@@ -57,7 +60,7 @@ var clients = map[string]func(job) []string{
 		}
 		return []string{"swaks", "--server", "localhost", "--port", j.port, tls,
 			"--auth", "LOGIN", "--auth-user", user, "--auth-password", j.password, "--pipeline",
-			"--from", sender, "--to", recipient, "--header", "Subject: " + j.subject}
+			"--from", sender, "--to", recipient, "--data", "-"}
 	},
 	"msmtp": func(j job) []string {
 		return []string{"msmtp", "--file=" + filepath.Join(j.dir, "no-msmtprc"), "--host=localhost", "--port=" + j.port, "--tls=on", fmt.Sprintf("--tls-starttls=%s", onOff(!j.implicit)),
@@ -96,7 +99,7 @@ func TestRealClientsOnBothPorts(t *testing.T) {
 			args := command(job{site: s, implicit: implicit, port: port(address), subject: subject})
 			run := exec.Command(args[0], args[1:]...)
 			// Bare line feeds, as programs write them: a mail client sends what it is given.
-			run.Stdin = strings.NewReader("From: " + sender + "\nTo: " + recipient + "\nSubject: " + subject + "\n\nhello\n.\nthe end\n")
+			run.Stdin = strings.NewReader("From: " + sender + "\nTo: " + recipient + "\nSubject: " + subject + "\n\n" + strings.Join(lines, "\n") + "\n")
 			if out, err := run.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", subject, err, out)
 				continue
@@ -112,5 +115,11 @@ func TestRealClientsOnBothPorts(t *testing.T) {
 	})
 	if slices.Sort(got); !slices.Equal(got, sent) {
 		t.Errorf("arrived: %q\nsent: %q", got, sent)
+	}
+	for _, m := range s.upstream.messages(t) {
+		text := strings.ReplaceAll(s.upstream.text(t, m), "\r\n", "\n")
+		if strings.TrimRight(text, "\n") != strings.Join(lines, "\n") {
+			t.Errorf("%s: the text is %q", m.Subject, text)
+		}
 	}
 }

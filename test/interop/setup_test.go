@@ -45,25 +45,39 @@ func (u *upstream) start(t *testing.T) *process {
 	return p
 }
 
+// arrived is a message in Mailpit.
+type arrived struct{ ID, Subject, Text string }
+
+// messages are all that arrived, without their texts.
+func (u *upstream) messages(t *testing.T) []arrived {
+	t.Helper()
+	var list struct{ Messages []arrived }
+	decode(t, u.get(t, "messages?limit=10000"), &list)
+	return list.Messages
+}
+
 // subjects are those of all messages that arrived.
 func (u *upstream) subjects(t *testing.T) []string {
 	t.Helper()
-	response, err := http.Get("http://" + u.api + "/api/v1/messages?limit=10000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	var list struct {
-		Messages []struct{ Subject string }
-	}
-	if err := json.NewDecoder(response.Body).Decode(&list); err != nil {
-		t.Fatal(err)
-	}
-	subjects := make([]string, 0, len(list.Messages))
-	for _, m := range list.Messages {
+	var subjects []string
+	for _, m := range u.messages(t) {
 		subjects = append(subjects, m.Subject)
 	}
 	return subjects
+}
+
+// text is that of a message.
+func (u *upstream) text(t *testing.T, m arrived) string {
+	t.Helper()
+	decode(t, u.get(t, "message/"+m.ID), &m)
+	return m.Text
+}
+
+func decode(t *testing.T, data []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(data, into); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // site is a relay with its configuration.
@@ -109,6 +123,7 @@ upstreams:
     auth: {usernameFile: upstream/username, passwordFile: upstream/password}
 queue:
   directory: spool
+logging: {level: Debug}
 admin: {probes: "%s", metrics: "%s"}
 `, s.smtps, s.smtp, port(s.upstream.smtp), mode, s.probes, s.metrics))
 	return s
