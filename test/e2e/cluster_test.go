@@ -28,6 +28,8 @@ type cluster struct {
 	config *rest.Config
 	// mailpitImage and clientsImage run what stands around the relay.
 	mailpitImage, clientsImage string
+	// kubeconfig or kubeContext is where the cluster is; the other is empty.
+	kubeconfig, kubeContext string
 	// logs is the directory that the state of failed tests is written to.
 	logs string
 }
@@ -56,17 +58,18 @@ func connect() (cluster, error) {
 	c := cluster{
 		mailpitImage: os.Getenv("MAILPIT_IMAGE"),
 		clientsImage: os.Getenv("CLIENTS_IMAGE"),
+		kubeconfig:   os.Getenv("E2E_KUBECONFIG"),
+		kubeContext:  os.Getenv("E2E_CONTEXT"),
 		logs:         os.Getenv("E2E_LOGS"),
 	}
-	kubeconfig, kubeContext := os.Getenv("E2E_KUBECONFIG"), os.Getenv("E2E_CONTEXT")
-	if c.mailpitImage == "" || c.clientsImage == "" || c.logs == "" || kubeconfig == "" && kubeContext == "" {
+	if c.mailpitImage == "" || c.clientsImage == "" || c.logs == "" || c.kubeconfig == "" && c.kubeContext == "" {
 		return c, errors.New("set MAILPIT_IMAGE, CLIENTS_IMAGE, E2E_LOGS and E2E_KUBECONFIG or E2E_CONTEXT, or run hack/e2e.sh, which does")
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
+	rules.ExplicitPath = c.kubeconfig
 	var err error
 	c.config, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
-		&clientcmd.ConfigOverrides{CurrentContext: kubeContext}).ClientConfig()
+		&clientcmd.ConfigOverrides{CurrentContext: c.kubeContext}).ClientConfig()
 	if err != nil {
 		return c, fmt.Errorf("reading the kubeconfig: %w", err)
 	}

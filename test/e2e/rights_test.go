@@ -70,7 +70,7 @@ func TestOperatorMayWriteNoSecretsAndPodsButItsOwn(t *testing.T) {
 	}
 }
 
-func setData(s *corev1.Secret)     { s.Data = map[string][]byte{"e2e": []byte("x")} }
+func setData(s *corev1.Secret)     { s.StringData = map[string]string{"e2e": "x"} }
 func setLabel(s *corev1.Secret)    { s.Labels = maps.Clone(ourLabel) }
 func removeLabel(s *corev1.Secret) { delete(s.Labels, resources.ManagedByLabel) }
 func setAnnotation(pod *corev1.Pod) {
