@@ -63,6 +63,14 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 			rate := &v1alpha1.Rate{Messages: ptr(int32(1)), Period: lasting(25 * time.Hour)}
 			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{SendingLimits: v1alpha1.SendingLimits{Rate: rate}}}}
 		}},
+		{"upstream Secret", "write the name of a Secret", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Auth.SecretRef.Name = "Provider Key" }},
+		{"CA Secret", "write the name of a Secret", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].CASecretRef = &v1alpha1.LocalSecretReference{Name: "ca/cert"}
+		}},
+		{"issuer", "write the name of an issuer", func(r *v1alpha1.MailRelay) {
+			r.Spec.TLS = &v1alpha1.RelayTLS{Names: []string{"a.example"}, IssuerRef: &v1alpha1.IssuerReference{Name: "Public CA"}}
+		}},
+		{"annotation", "write each key as a name or domain/name", func(r *v1alpha1.MailRelay) { r.Spec.Service.Annotations = map[string]string{"load balancer": "yes"} }},
 		{"open load balancer", "list the address blocks of your clients", func(r *v1alpha1.MailRelay) { r.Spec.Service.Type = "LoadBalancer" }},
 		{"endless lifetime", "set a lifetime between 1m and 720h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = lasting(1000 * time.Hour) }},
 		{"no pause", "set a pause between 1s and 24h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Retry.Initial = lasting(0) }},
@@ -171,6 +179,7 @@ func TestAPITakesWhatItShould(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay := newRelay(namespace)
 	relay.Name = "taken"
+	relay.Spec.Service.Annotations = map[string]string{"example.com/load-balancer": "yes", "Plain_name": "yes"}
 	relay.Spec.Upstreams[0].TLS, relay.Spec.Upstreams[0].PlaintextAcknowledgement = "None", "mail and credentials travel unencrypted"
 	relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{
 		Senders: []string{"*", "<>", "app@example.com", "*.example.com", "a+b@xn--bcher-kva.example", "Example.COM"}, CIDRs: []string{"192.0.2.0/24", "2001:db8::/32"},

@@ -172,6 +172,7 @@ type IssuerReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="write the name of an issuer: lower-case letters, digits, '-' and '.', such as provider"
 	Name string `json:"name"`
 	// kind of the issuer.
 	// +optional
@@ -191,6 +192,7 @@ type LocalSecretReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="write the name of a Secret: lower-case letters, digits, '-' and '.', such as provider"
 	Name string `json:"name"`
 }
 
@@ -285,6 +287,7 @@ type RelayService struct {
 	// annotations are added to the client Service.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",message="write each key as a name or domain/name, such as example.com/load-balancer"
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// loadBalancerSourceRanges are the address blocks that may reach a LoadBalancer.
 	// +optional
