@@ -129,6 +129,7 @@ func (f *fixture) serve(l net.Listener) {
 	}()
 	f.stop = func() {
 		_ = server.Close()
+		_ = l.Close() // the server does not know it yet when Serve has only just begun
 		<-done
 	}
 	f.t.Cleanup(f.stop)
