@@ -71,6 +71,10 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 			r.Spec.TLS = &v1alpha1.RelayTLS{Names: []string{"a.example"}, IssuerRef: &v1alpha1.IssuerReference{Name: "Public CA"}}
 		}},
 		{"annotation", "write each key as a name or domain/name", func(r *v1alpha1.MailRelay) { r.Spec.Service.Annotations = map[string]string{"load balancer": "yes"} }},
+		{"rule recipient", "write an address such as bob@example.net", func(r *v1alpha1.MailRelay) {
+			limits := v1alpha1.SendingLimits{Recipients: v1alpha1.UserRecipients{Allow: []string{"*"}}}
+			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{SendingLimits: limits}}}
+		}},
 		{"open load balancer", "list the address blocks of your clients", func(r *v1alpha1.MailRelay) { r.Spec.Service.Type = "LoadBalancer" }},
 		{"endless lifetime", "set a lifetime between 1m and 720h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = lasting(1000 * time.Hour) }},
 		{"no pause", "set a pause between 1s and 24h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Retry.Initial = lasting(0) }},

@@ -26,8 +26,32 @@ type RecipientLists struct {
 	Deny []string `json:"deny,omitempty"`
 }
 
+// UserRecipients says to whom a user may send. Entries are addresses ("bob@example.net"),
+// domains ("example.net") and all sub-domains of one ("*.example.net").
+type UserRecipients struct {
+	// allow has all that may be sent to. Without it: everybody.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([^@* ]+@|[*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as bob@example.net, a domain such as example.net, or '*.example.net' for its sub-domains"
+	Allow []string `json:"allow,omitempty"`
+	// deny has what may not be sent to, also where allow has it.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([^@* ]+@|[*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as bob@example.net, a domain such as example.net, or '*.example.net' for its sub-domains"
+	Deny []string `json:"deny,omitempty"`
+}
+
 // SendingLimits bound what a user sends. Where several apply, all of them hold.
 type SendingLimits struct {
+	// recipients says to whom the user may send, besides message.recipients of the relay.
+	// +optional
+	Recipients UserRecipients `json:"recipients,omitempty,omitzero"`
 	// rate bounds how fast the user's mail is delivered.
 	// +optional
 	Rate *Rate `json:"rate,omitempty"`

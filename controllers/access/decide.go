@@ -50,8 +50,14 @@ func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[s
 	if refused != nil {
 		return *refused
 	}
+	limits = append(limits, user.Spec.SendingLimits)
+	if entry, bad := badRecipient(limits); bad {
+		return Decision{Reason: "InvalidRecipient", Message: fmt.Sprintf(
+			"spec.recipients or an access rule of MailRelay %s/%s has %q, which is no recipient: write an address such as bob@example.net, a domain such as example.net or \"*.example.net\" for its sub-domains",
+			relay.Namespace, relay.Name, entry)}
+	}
 	slices.Sort(senders)
-	return Decision{Senders: slices.Compact(senders), Limits: append(limits, user.Spec.SendingLimits)}
+	return Decision{Senders: slices.Compact(senders), Limits: limits}
 }
 
 // rulesAbout are the rules about a namespace. A relay without access has one for its own.

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/utils/ptr"
@@ -18,6 +19,9 @@ const smallestSize = 1 << 10
 func (d Decision) Limit(user *config.User, pods int32) {
 	for i := range d.Limits {
 		limits := &d.Limits[i]
+		if r := limits.Recipients; len(r.Allow)+len(r.Deny) > 0 {
+			user.Recipients = append(user.Recipients, config.Recipients{Allow: r.Allow, Deny: r.Deny})
+		}
 		if limits.MaxSize != nil {
 			user.MaxSize = smaller(user.MaxSize, max(limits.MaxSize.Value(), smallestSize))
 		}
@@ -47,6 +51,18 @@ func limitRate(user *config.User, rate *v1alpha1.Rate, pods int) {
 	if rate.MaxQueued != nil {
 		user.MaxQueued = smaller(user.MaxQueued, max(int(*rate.MaxQueued)/pods, 1))
 	}
+}
+
+// badRecipient finds an entry of a list that the relay could not read.
+func badRecipient(limits []v1alpha1.SendingLimits) (entry string, bad bool) {
+	for i := range limits {
+		for _, entry := range slices.Concat(limits[i].Recipients.Allow, limits[i].Recipients.Deny) {
+			if !config.IsPattern(entry) {
+				return entry, true
+			}
+		}
+	}
+	return "", false
 }
 
 // share divides a rate among pods, rounded down. What is less than one for each pod becomes

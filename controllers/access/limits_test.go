@@ -2,6 +2,7 @@ package access
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,10 @@ func TestLimitsOfRulesAndUserAllHold(t *testing.T) {
 		{name: "a size below nothing is not without bound", pods: 1,
 			rules: []v1alpha1.SendingLimits{{MaxSize: size("-1")}}, own: v1alpha1.SendingLimits{MaxSize: size("0")},
 			want: config.User{MaxSize: 1 << 10}},
+		{name: "every list of recipients", pods: 1,
+			rules: []v1alpha1.SendingLimits{{Recipients: v1alpha1.UserRecipients{Allow: []string{"example.net"}}}, {}},
+			own:   v1alpha1.SendingLimits{Recipients: v1alpha1.UserRecipients{Deny: []string{"*.example.org"}}},
+			want:  config.User{Recipients: []config.Recipients{{Allow: []string{"example.net"}}, {Deny: []string{"*.example.org"}}}}},
 		{name: "whoever refuses wins over pacing", pods: 1,
 			rules: []v1alpha1.SendingLimits{{Rate: &v1alpha1.Rate{Messages: ptr.To[int32](1), OnExceed: "Refuse"}}},
 			own:   v1alpha1.SendingLimits{Rate: messages(5, time.Minute)},
@@ -83,5 +88,15 @@ func TestLimitsOfRulesAndUserAllHold(t *testing.T) {
 		if _, err := config.MarshalUserFile(&config.UserFile{Version: config.Version, Users: []config.User{got}}); err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 		}
+	}
+}
+
+func TestRecipientThatCannotBeReadLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: "mail", Name: "app"}}
+	user.Spec.Recipients.Deny = []string{"example.net", "a..b"}
+	got := Decide(relayWith(nil), user, nil)
+	if got.Granted() || got.Reason != "InvalidRecipient" || !strings.Contains(got.Message, `"a..b"`) {
+		t.Errorf("Decide = %+v", got)
 	}
 }

@@ -207,7 +207,8 @@ func TestUserFileRoundTrip(t *testing.T) {
 	}
 	want := &UserFile{Version: 1, Users: []User{
 		{Name: "app.shop", Passwords: []Verifier{v}, Senders: []string{"shop@example.com", "example.org", "*", "<>"}},
-		{Name: "quiet.shop", MaxSize: 1 << 20, MaxRecipients: 5},
+		{Name: "quiet.shop", MaxSize: 1 << 20, MaxRecipients: 5,
+			Recipients: []Recipients{{Allow: []string{"example.net"}}, {Deny: []string{"*.example.org"}}}},
 		{Name: "fast.shop", OnExceed: "Refuse", MaxQueued: 7,
 			Rates: []Rate{{Messages: 14, Period: time.Minute}, {Recipients: 1000, Period: 24 * time.Hour}}},
 		{Name: "both.shop", Passwords: []Verifier{v}, Certificates: []string{"URI:mailrelay://shop/both", "CN:both"}, Require: RequireAll},
@@ -251,6 +252,7 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"mailbox named star", "version: 1\nusers:\n  - name: a\n    senders: [\"*@example.com\"]", "users[0].senders[0]:"},
 		{"sender", "version: 1\nusers:\n  - name: a\n    senders: [\"<a@example.com>\"]", "users[0].senders[0]:"},
 		{"verifier", "version: 1\nusers:\n  - name: a\n    passwords:\n      - iterations: 4096\n        salt: hunter2!", "line 5: users[0].passwords[0]: verifier: salt is not base64"},
+		{"recipient", "version: 1\nusers:\n  - name: a\n    recipients: [{deny: [\"*\"]}]", "users[0].recipients[0].deny[0]: \"*\" is no recipient"},
 		{"rate of nothing", "version: 1\nusers:\n  - name: a\n    rates:\n      - period: 1m", "line 5: users[0].rates[0]: limits nothing"},
 		{"negative rate", "version: 1\nusers:\n  - name: a\n    rates: [{messages: -1, recipients: 2, period: 1m}]", "users[0].rates[0]: limits nothing"},
 		{"rate without period", "version: 1\nusers:\n  - name: a\n    rates: [{messages: 1}]", "users[0].rates[0].period: 0s is not from 1s to 2400h"},

@@ -31,6 +31,8 @@ type User struct {
 	// ("*.example.com") that the user may send as: those that the user really has. None means
 	// none; "*" means any address, "<>" the null reverse-path.
 	Senders []string `yaml:"senders,omitempty"`
+	// Recipients say to whom the user may send; all of them hold, and those of the relay.
+	Recipients []Recipients `yaml:"recipients,omitempty"`
 	// Rates bound how fast the user's mail is delivered; all of them hold.
 	Rates []Rate `yaml:"rates,omitempty"`
 	// OnExceed is what becomes of messages that come faster than Rates: Pace (default) accepts

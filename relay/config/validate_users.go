@@ -40,6 +40,9 @@ func (u *User) validate(k *checker, prefix string) {
 				"%q is not a sender: write an address such as app@example.com, a domain such as example.com, \"*.example.com\" for its sub-domains, \"*\" for any or \"<>\" for the null sender", sender)
 		}
 	}
+	for i, r := range u.Recipients {
+		r.validate(k, fmt.Sprintf("%srecipients[%d].", prefix, i))
+	}
 	for i, r := range u.Rates {
 		r.validate(k, fmt.Sprintf("%srates[%d]", prefix, i))
 	}

@@ -64,7 +64,7 @@ func TestDialogues(t *testing.T) {
 			{"DATA", "502 "}}},
 		{"recipients that are not allowed", true, []exchange{
 			{mail, "250 "}, {rcpt, "250 "},
-			{"RCPT TO:<eve@denied.example>", "550 5.7.1 this relay does not send to eve@denied.example: message.recipients.deny of the MailRelay has it"},
+			{"RCPT TO:<eve@denied.example>", "550 5.7.1 this relay does not send to eve@denied.example: message.recipients of the MailRelay denies it"},
 			{"DATA", "354 "}}},
 		{"declared size", true, []exchange{
 			{mail + " SIZE=65537", "552 5.3.4 The message is too large: the limit is 65536 octets"}, {mail + " SIZE=65536", "250 "}}},

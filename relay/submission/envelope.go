@@ -108,7 +108,7 @@ func (s *session) rcpt(to string) *refusal {
 	if slices.Contains(s.tx.recipients, to) {
 		return nil
 	}
-	if err := policy.CheckRecipient(s.config().Message.Recipients, to); err != nil {
+	if err := policy.CheckRecipient(s.config().Message.Recipients, s.tx.user, to); err != nil {
 		return refuse(reasonRecipient, 550, 5, 7, 1, err.Error())
 	}
 	// 452, not 552: the client sends to those accepted and comes again with the rest
