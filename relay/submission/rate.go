@@ -37,8 +37,8 @@ func (s *session) checkQueue(user *config.User) *refusal {
 	}
 	// Without a rate in the way it is an upstream that is waited for, nobody knows how long.
 	return refuse(reasonQueue, 450, 4, 7, 1, fmt.Sprintf(
-		"User %s has %d messages waiting for delivery, as many as it may have: try again in %s",
-		user.Name, messages, inWords(max(wait, time.Minute))))
+		"User %s has %s waiting for delivery, as many as it may have: try again in %s",
+		user.Name, counted(messages, "message"), inWords(max(wait, time.Minute))))
 }
 
 // inWords rounds a wait up to what a person would say.
@@ -48,16 +48,17 @@ func inWords(wait time.Duration) string {
 		size time.Duration
 	}{{"hour", time.Hour}, {"minute", time.Minute}} {
 		if wait > 2*unit.size {
-			return plural(wait, unit.size, unit.name)
+			return counted(units(wait, unit.size), unit.name)
 		}
 	}
-	return plural(wait, time.Second, "second")
+	return counted(units(wait, time.Second), "second")
 }
 
-func plural(wait, unit time.Duration, name string) string {
-	n := math.Ceil(wait.Seconds() / unit.Seconds())
+func units(wait, unit time.Duration) int { return int(math.Ceil(wait.Seconds() / unit.Seconds())) }
+
+func counted(n int, name string) string {
 	if n != 1 {
 		name += "s"
 	}
-	return fmt.Sprintf("%.0f %s", n, name)
+	return fmt.Sprintf("%d %s", n, name)
 }
