@@ -18,17 +18,32 @@ import (
 // could be smuggled to.
 type capture struct {
 	*upstream
-	mu sync.Mutex
-	// bodies are what came between 354 and the end of data, that included.
-	bodies []string
+	// extensions are what it offers.
+	extensions []string
+	mu         sync.Mutex
+	kept       []transmitted
 	// strange are lines that no client of one message sends.
 	strange []string
 }
 
-func newCapture(t *testing.T) *capture {
+// transmitted is one message on the wire.
+type transmitted struct {
+	// envelope are the commands MAIL and RCPT.
+	envelope []string
+	// body is what came between 354 and the end of data, that included.
+	body string
+}
+
+// lines are the whole transaction, without line ends.
+func (m transmitted) lines() []string {
+	return append(append(append([]string(nil), m.envelope...), "DATA"), strings.Split(strings.TrimSuffix(m.body, "\r\n"), "\r\n")...)
+}
+
+// newCapture takes the extensions to offer besides AUTH.
+func newCapture(t *testing.T, extensions ...string) *capture {
 	t.Helper()
 	ca := newAuthority(t)
-	c := &capture{upstream: &upstream{ca: ca, username: "provider-user", password: rand.Text()}}
+	c := &capture{extensions: extensions, upstream: &upstream{ca: ca, username: "provider-user", password: rand.Text()}}
 	c.certificate = ca.sign(&x509.Certificate{
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
@@ -58,25 +73,34 @@ func (c *capture) converse(conn net.Conn) {
 	defer conn.Close()
 	in := bufio.NewReader(conn)
 	say := func(reply string) { _, _ = io.WriteString(conn, reply+"\r\n") }
+	var message transmitted
 	say("220 provider.test ESMTP")
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
 			return
 		}
-		verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), " ")
-		switch {
-		case verb == "EHLO":
-			say("250-provider.test\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 AUTH PLAIN")
-		case verb == "AUTH":
+		command := strings.TrimSuffix(line, "\r\n")
+		verb, _, _ := strings.Cut(command, " ")
+		switch verb {
+		case "EHLO":
+			say("250-" + strings.Join(append([]string{"provider.test"}, c.extensions...), "\r\n250-") + "\r\n250 AUTH PLAIN")
+		case "AUTH":
 			say("235 2.7.0 Welcome")
-		case verb == "RSET", verb == "MAIL", verb == "RCPT" && strings.HasPrefix(rest, "TO:<bob@example.net>"):
+		case "MAIL":
+			message = transmitted{envelope: []string{command}}
+			say("250 2.1.0 OK")
+		case "RCPT":
+			message.envelope = append(message.envelope, command)
+			say("250 2.1.5 OK")
+		case "RSET":
 			say("250 2.0.0 OK")
-		case verb == "DATA":
+		case "DATA":
 			say("354 Go ahead")
-			c.keep(readWireBody(in))
+			message.body = readWireBody(in)
+			c.keep(message)
 			say("250 2.0.0 OK")
-		case verb == "QUIT":
+		case "QUIT":
 			say("221 2.0.0 Bye")
 			return
 		default:
@@ -101,15 +125,25 @@ func readWireBody(in *bufio.Reader) string {
 	return body.String()
 }
 
-func (c *capture) keep(body string) {
+func (c *capture) keep(m transmitted) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bodies = append(c.bodies, body)
+	c.kept = append(c.kept, m)
 }
 
-// captured returns what came so far.
+// messages are what came so far.
+func (c *capture) messages() []transmitted {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]transmitted(nil), c.kept...)
+}
+
+// captured returns the bodies that came so far, and the lines that are no commands.
 func (c *capture) captured() (bodies, strange []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]string(nil), c.bodies...), append([]string(nil), c.strange...)
+	for _, m := range c.kept {
+		bodies = append(bodies, m.body)
+	}
+	return bodies, append([]string(nil), c.strange...)
 }

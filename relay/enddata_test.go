@@ -71,7 +71,7 @@ func endCases(service string) []*endCase {
 // without a bare CR or LF; and no sequence makes the relay wait.
 func TestEndOfDataMatrix(t *testing.T) {
 	t.Parallel()
-	provider := newCapture(t)
+	provider := newCapture(t, "8BITMIME", "PIPELINING")
 	r := newSite(t, provider.upstream).start()
 	var accepted []*endCase
 	var clients sync.WaitGroup
@@ -188,7 +188,7 @@ func (e *endCase) check(t *testing.T, bodies []string) {
 func TestACutBodyNeverCommits(t *testing.T) {
 	t.Parallel()
 	const content = "From: app@example.com\r\n\r\nx\r\n.\r" // one byte short of its end
-	provider := newCapture(t)
+	provider := newCapture(t, "8BITMIME", "PIPELINING")
 	r := newSite(t, provider.upstream).start()
 	var clients sync.WaitGroup
 	cut := func(service string, at int, farewell bool) {
