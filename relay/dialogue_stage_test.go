@@ -59,9 +59,7 @@ func (s *site) apply(wanted settings) {
 			wanted.Users[i].Passwords = []config.Verifier{s.verifier}
 		}
 	}
-	data, err := config.MarshalUserFile(&config.UserFile{Version: config.Version, Users: wanted.Users})
-	s.ca.must(err)
-	s.write("users/users.yaml", string(data))
+	s.userFile(wanted.Users...)
 }
 
 func (s *stage) dial(port string) (net.Conn, error) {
