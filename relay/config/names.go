@@ -18,7 +18,7 @@ func isHostname(s string) bool {
 	if s == "" || len(s) > longestHostname {
 		return false
 	}
-	for label := range strings.SplitSeq(strings.ToLower(s), ".") {
+	for label := range strings.SplitSeq(lowerASCII(s), ".") {
 		if !isLabel(label) {
 			return false
 		}

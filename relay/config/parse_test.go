@@ -86,6 +86,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"version unknown", "version: 1", "version: 2", "line 1: version: 2 is not known: this relay reads version 1"},
 		{"hostname missing", "hostname: mail.example.com\n", "", "hostname: missing"},
 		{"hostname", "mail.example.com", "mail_example", `line 2: hostname: "mail_example" is not a host name`},
+		{"hostname beyond ASCII", "mail.example.com", "mail.King.example", "is not a host name"},
 		{"key file missing", "    keyFile: tls/tls.key\n", "", "line 4: tls.internal.keyFile: missing"},
 		{"mode", "tls: Implicit", "tls: SSL", `upstreams[0].tls: "SSL" is not possible: write Implicit, StartTLS or None`},
 		{"mode missing", "    tls: Implicit\n", "", "upstreams[0].tls: missing: write Implicit, StartTLS or None"},

@@ -58,15 +58,9 @@ func Covers(entry, other string) bool {
 	return entry == domain
 }
 
-// fold writes an entry or address so that equal ones are the same bytes. Unicode folding
-// would equal characters that are not the same address, such as the Kelvin sign and "k".
+// fold writes an entry or address so that equal ones are the same bytes.
 func fold(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
+	s = lowerASCII(s)
 	at := strings.LastIndexByte(s, '@') + 1
 	// Entries have A-labels (RFC 5890 §2.3.2.1), addresses may have U-labels (RFC 6531 §3.3).
 	domain, err := idna.Punycode.ToASCII(s[at:])
@@ -74,4 +68,15 @@ func fold(s string) string {
 		return s
 	}
 	return s[:at] + domain
+}
+
+// lowerASCII lowers the letters A to Z only. Unicode folding would equal characters that are
+// not the same name, such as the Kelvin sign and "k".
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
