@@ -62,6 +62,7 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 		return "", contentRefusal(err, tx.maxSize)
 	}
 	defer content.Close()
+	content.Header.QuoteNames()
 	content.Header.RewriteSenders(s.rewriter())
 	if r := s.checkHeader(tx, &content.Header); r != nil {
 		return "", r

@@ -87,6 +87,11 @@ func TestSendersAreMendedAndThenChecked(t *testing.T) {
 			t.Errorf("sender %s, content %q", m.envelope.ReversePath, m.content)
 		}
 	}
+	c.begin()
+	c.do("From: app@example.com <app@example.com>\r\n\r\nx\r\n.", "250 ")
+	if m := f.spool.messages(); !strings.Contains(m[len(m)-1].content, "\r\nFrom: \"app@example.com\" <app@example.com>\r\n") {
+		t.Errorf("a display name that needs quotes: content %q", m[len(m)-1].content)
+	}
 	// A rule gives nobody the right to its new address.
 	c.do("MAIL FROM:<boss@example.net>", "550 5.7.1 user app.shop may not send as boss@example.org")
 	c.begin()
