@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"strconv"
 	"sync"
@@ -50,14 +51,35 @@ func newFakeRelay(t *testing.T) *fakeRelay {
 		t.Fatal(err)
 	}
 	f := &fakeRelay{identity: id, password: rand.Text(), implicit: listen(t), startTL: listen(t)}
-	config := &tls.Config{Certificates: []tls.Certificate{id.certificate}, MinVersion: tls.VersionTLS12}
-	for _, listener := range []net.Listener{tls.NewListener(f.implicit, config), f.startTL} {
-		server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &fakeSession{relay: f}, nil }))
-		server.TLSConfig = config
-		go server.Serve(listener)
-		t.Cleanup(func() { server.Close() })
-	}
+	f.serve(t, tls.NewListener(f.implicit, f.config()))
+	f.serve(t, f.startTL)
 	return f
+}
+
+func (f *fakeRelay) config() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{f.identity.certificate}, MinVersion: tls.VersionTLS12}
+}
+
+func (f *fakeRelay) serve(t *testing.T, listener net.Listener) {
+	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &fakeSession{relay: f}, nil }))
+	server.TLSConfig = f.config()
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+}
+
+// openLate closes the port for implicit TLS for a while.
+func (f *fakeRelay) openLate(t *testing.T, after time.Duration) {
+	f.implicit.Close()
+	timer := time.AfterFunc(after, func() {
+		listener, err := net.Listen("tcp", f.implicit.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		f.serve(t, tls.NewListener(listener, f.config()))
+	})
+	t.Cleanup(func() { timer.Stop() })
 }
 
 // binding is what an app of this relay gets.

@@ -66,7 +66,7 @@ func (t *Test) steps(ctx context.Context, sink *sink) error {
 	if err := t.Client.Get(ctx, key, secret); err != nil {
 		return fmt.Errorf("read the credentials: %w", err)
 	}
-	sent, err := t.submitAll(secret.Data)
+	sent, err := t.submitAll(ctx, secret.Data)
 	if err != nil {
 		return err
 	}
@@ -89,11 +89,11 @@ func (t *Test) publish(ctx context.Context, id *identity) error {
 }
 
 // submitAll returns what was submitted: by Message-ID, in which way.
-func (t *Test) submitAll(b binding) (map[string]string, error) {
+func (t *Test) submitAll(ctx context.Context, b binding) (map[string]string, error) {
 	sent := map[string]string{}
 	for _, w := range ways {
 		id := "<" + rand.Text() + "@example.com>"
-		answer, err := b.submit(w, id)
+		answer, err := b.submit(ctx, w, id)
 		if err != nil {
 			return nil, fmt.Errorf("submit over port %s (%s): %w", b[w.portKey], w.name, err)
 		}

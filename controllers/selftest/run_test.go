@@ -76,6 +76,16 @@ func TestRunPassesWhenBothMessagesComeOut(t *testing.T) {
 	}
 }
 
+func TestRunWaitsForTheWayToTheRelay(t *testing.T) {
+	t.Parallel()
+	front := newFakeRelay(t)
+	front.openLate(t, 2*lookAgain)
+	test, out := newTest(t, front, metav1.ConditionTrue)
+	if err := test.Run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 func TestRunFailsWhenAMessageIsLost(t *testing.T) {
 	t.Parallel()
 	front := newFakeRelay(t)

@@ -1,6 +1,7 @@
 package selftest
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
@@ -22,8 +24,12 @@ const (
 	recipient = "sink@example.net"
 )
 
-// submitTimeout is how long the relay may take to answer a command or the whole message.
-const submitTimeout = 30 * time.Second
+const (
+	// connectTimeout is how long the way to a ready relay may take to open.
+	connectTimeout = 30 * time.Second
+	// submitTimeout is how long the relay may take to answer a command or the whole message.
+	submitTimeout = 30 * time.Second
+)
 
 // binding is the content of a RelayUser's Secret: all that an app knows of a relay.
 type binding map[string][]byte
@@ -42,15 +48,12 @@ var ways = []way{
 }
 
 // submit hands one message over and returns the relay's answer to it.
-func (b binding) submit(w way, messageID string) (answer string, err error) {
+func (b binding) submit(ctx context.Context, w way, messageID string) (answer string, err error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(b["certificates"]) {
 		return "", errors.New("the Secret has no CA under the key certificates")
 	}
-	host := string(b["host"])
-	c, err := w.dial(net.JoinHostPort(host, string(b[w.portKey])), &tls.Config{
-		RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12,
-	})
+	c, err := b.connect(ctx, w, roots)
 	if err != nil {
 		return "", fmt.Errorf("connect: %w", err)
 	}
@@ -65,6 +68,22 @@ func (b binding) submit(w way, messageID string) (answer string, err error) {
 	// The relay has answered for the message; how the goodbye goes changes nothing.
 	_ = c.Quit()
 	return answer, nil
+}
+
+// connect tries again while nothing listens: Services and NetworkPolicies follow a moment after
+// the relay is ready.
+func (b binding) connect(ctx context.Context, w way, roots *x509.CertPool) (c *smtp.Client, err error) {
+	host := string(b["host"])
+	config := &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}
+	waited := wait.PollUntilContextTimeout(ctx, lookAgain, connectTimeout, true, func(context.Context) (bool, error) {
+		c, err = w.dial(net.JoinHostPort(host, string(b[w.portKey])), config)
+		var dial *net.OpError
+		return !errors.As(err, &dial) || dial.Op != "dial", nil
+	})
+	if err == nil && waited != nil {
+		err = waited
+	}
+	return c, err
 }
 
 func send(c *smtp.Client, messageID string) (answer string, err error) {
