@@ -11,12 +11,14 @@ import (
 	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
@@ -38,6 +40,7 @@ type cluster struct {
 var shared cluster
 
 func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard())
 	var err error
 	if shared, err = connect(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
