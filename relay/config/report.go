@@ -44,7 +44,7 @@ type QueueReport struct {
 // UpstreamReport is what the last use of an upstream showed.
 type UpstreamReport struct {
 	Name string `json:"name"`
-	// LastSuccess is when a message was last handed over or a login last worked.
+	// LastSuccess is when a message was last handed over, or begun on a new connection.
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
 	// LastError is the newest failure since then, empty when there is none.
 	LastError string `json:"lastError,omitempty"`

@@ -192,7 +192,7 @@ func tooMany(e *Error) bool {
 // on with other recipients.
 func (a *attempt) refused(i int, e *Error) bool {
 	if !e.Temporary {
-		a.envelope.Damaged = a.envelope.Damaged || errors.Is(e.Err, spool.ErrDamaged)
+		a.noteDamage(e)
 		a.settle(i, spool.Bounced, e.Reply())
 		return true
 	}
@@ -204,6 +204,16 @@ func (a *attempt) refused(i int, e *Error) bool {
 	a.envelope.Recipients[i].Reply = e.Reply()
 	a.judged = append(a.judged, i)
 	return e.Class == ClassRecipient
+}
+
+// noteDamage makes a message whose content is damaged end in quarantine.
+func (a *attempt) noteDamage(e *Error) {
+	if a.envelope.Damaged || !errors.Is(e.Err, spool.ErrDamaged) {
+		return
+	}
+	a.envelope.Damaged = true
+	a.scheduler.options.Logger.Error("a message is damaged on disk: it bounces, and its remains go into the quarantine of the spool",
+		"queue_id", a.envelope.ID, "error", e.Err)
 }
 
 // settle gives a recipient its outcome.

@@ -472,6 +472,9 @@ func TestSenderOfADamagedMessageIsTold(t *testing.T) {
 	if len(lines) == 0 || lines[0]["queue_id"] != id || lines[0]["sender"] != "app@example.com" || lines[0]["result"] != "bounced" {
 		t.Errorf("log lines %v", lines)
 	}
+	if !strings.Contains(r.logs.String(), "with checksum") {
+		t.Error("the log does not say what is wrong with the content")
+	}
 	if strings.Contains(r.logs.String(), "b@x.test") {
 		t.Error("a recipient is in the log")
 	}
