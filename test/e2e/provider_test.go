@@ -130,28 +130,60 @@ func (p *provider) waitReplicas(t *testing.T, replicas int32) {
 	})
 }
 
-// subjects are those of the mail that has arrived, sorted; only of mail whose subject
-// starts with prefix, since tests share a provider.
-func (p *provider) subjects(ctx context.Context, prefix string) ([]string, error) {
-	raw, err := p.typed.CoreV1().Services(p.namespace).
-		ProxyGet("http", "mailpit", "8025", "/api/v1/messages", map[string]string{"limit": "5000"}).DoRaw(ctx)
-	if err != nil {
+// arrived is a message in Mailpit.
+type arrived struct{ ID, Subject, Text string }
+
+// messages are the mail that has arrived, without its text; only that whose subject starts
+// with prefix, since tests share a provider.
+func (p *provider) messages(ctx context.Context, prefix string) ([]arrived, error) {
+	var inbox struct {
+		Messages []arrived `json:"messages"`
+	}
+	if err := p.ask(ctx, "messages", &inbox); err != nil {
 		return nil, err
 	}
-	var inbox struct {
-		Messages []struct{ Subject string } `json:"messages"`
-	}
-	if err := json.Unmarshal(raw, &inbox); err != nil {
-		return nil, fmt.Errorf("reading Mailpit's answer: %w", err)
-	}
+	return slices.DeleteFunc(inbox.Messages, func(m arrived) bool { return !strings.HasPrefix(m.Subject, prefix) }), nil
+}
+
+// subjects are those of the mail that has arrived, sorted.
+func (p *provider) subjects(ctx context.Context, prefix string) ([]string, error) {
+	messages, err := p.messages(ctx, prefix)
 	var subjects []string
-	for _, m := range inbox.Messages {
-		if strings.HasPrefix(m.Subject, prefix) {
-			subjects = append(subjects, m.Subject)
-		}
+	for _, m := range messages {
+		subjects = append(subjects, m.Subject)
 	}
 	slices.Sort(subjects)
-	return subjects, nil
+	return subjects, err
+}
+
+// texts are those of the mail that has arrived, by subject, without empty lines at the end.
+func (p *provider) texts(t *testing.T, prefix string) map[string]string {
+	t.Helper()
+	messages, err := p.messages(t.Context(), prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, m := range messages {
+		if err := p.ask(t.Context(), "message/"+m.ID, &m); err != nil {
+			t.Fatal(err)
+		}
+		texts[m.Subject] = strings.TrimRight(strings.ReplaceAll(m.Text, "\r\n", "\n"), "\n")
+	}
+	return texts
+}
+
+// ask asks Mailpit's API.
+func (p *provider) ask(ctx context.Context, path string, answer any) error {
+	raw, err := p.typed.CoreV1().Services(p.namespace).
+		ProxyGet("http", "mailpit", "8025", "/api/v1/"+path, map[string]string{"limit": "5000"}).DoRaw(ctx)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return fmt.Errorf("reading Mailpit's answer: %w", err)
+	}
+	return nil
 }
 
 // waitForMail waits until exactly the mail with these subjects, which all start with prefix,

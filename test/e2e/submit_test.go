@@ -14,21 +14,30 @@ func TestRealClientsSubmitOnBothPortsWithNothingButTheirSecret(t *testing.T) {
 	p, s := commonProvider(t), newSite(t, "clients")
 	s.startRelay(t, p, newRelay(p))
 	a := s.startApp(t, defaultUser)
-	var sent []string
+	// A dot alone must not end the message.
+	const body = "hello\n.\nthe end"
+	var sent, whole []string
 	for _, implicit := range []string{"yes", "no"} {
 		for name, script := range clientScripts {
 			subject := fmt.Sprintf("%s %s implicit %s", s.namespace, name, implicit)
-			text := fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\nhello\n.\nthe end\n", sender, recipient, subject)
+			text := fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n%s\n", sender, recipient, subject, body)
 			a.must(t, text, "bash", "-c", clientPrologue+script, name, sender, recipient, implicit)
-			sent = append(sent, subject)
+			whole = append(whole, subject)
 		}
 	}
+	sent = append(sent, whole...)
 	for _, mode := range []string{"implicit", "starttls"} {
 		subject := fmt.Sprintf("%s Python %s", s.namespace, mode)
 		a.python(t, sendOne, mode, sender, recipient, subject)
 		sent = append(sent, subject)
 	}
 	p.waitForMail(t, 30*time.Second, s.namespace, sent)
+	texts := p.texts(t, s.namespace)
+	for _, subject := range whole {
+		if texts[subject] != body {
+			t.Errorf("%s: the text is %q", subject, texts[subject])
+		}
+	}
 }
 
 func TestRefusalsCarryTheRightCodes(t *testing.T) {
