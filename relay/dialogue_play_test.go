@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +24,9 @@ type player struct {
 	// raw is the connection below TLS.
 	raw, conn net.Conn
 	in        *bufio.Reader
+	// certificates are what the client shows, encrypted is the state of TLS.
+	certificates []tls.Certificate
+	encrypted    tls.ConnectionState
 	// out is what the client says next, in one write.
 	out []byte
 	// patience is how long anything may take that is to happen.
@@ -202,11 +204,14 @@ func (p *player) startTLS() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.patience)
 	defer cancel()
-	encrypted := tls.Client(p.raw, p.stage.tlsConfig())
+	config := p.stage.tlsConfig()
+	config.Certificates = p.certificates
+	encrypted := tls.Client(p.raw, config)
 	_ = p.raw.SetDeadline(time.Time{})
 	if err := encrypted.HandshakeContext(ctx); err != nil {
 		return err
 	}
+	p.encrypted = encrypted.ConnectionState()
 	p.conn, p.in = encrypted, bufio.NewReader(encrypted)
 	return nil
 }
@@ -281,31 +286,3 @@ func (p *player) finish() error {
 
 // clip keeps the long lines of a script out of its errors.
 func clip(text string) string { return text[:min(len(text), 200)] }
-
-// scram is what a client of SCRAM says next. The argument begins it: the user, and the
-// password when it is not the right one.
-func (p *player) scram(argument string) (string, error) {
-	said := ""
-	if argument != "" {
-		user, password, other := strings.Cut(argument, " ")
-		if !other {
-			password = p.stage.site.password
-		}
-		client, err := scram.SHA256.NewClient(user, password, "")
-		if err != nil {
-			return "", err
-		}
-		p.conversation = client.NewConversation()
-	} else {
-		challenge, err := base64.StdEncoding.DecodeString(p.challenge)
-		if err != nil {
-			return "", err
-		}
-		said = string(challenge)
-	}
-	next, err := p.conversation.Step(said)
-	if err != nil {
-		return "", fmt.Errorf("the client of SCRAM gives up: %w", err)
-	}
-	return base64.StdEncoding.EncodeToString([]byte(next)), nil
-}

@@ -23,7 +23,9 @@ type script struct {
 	begin string
 	// login is the user who has logged in, empty for nobody.
 	login string
-	steps []step
+	// certificate is the URI in the certificate that the client shows, empty for none.
+	certificate string
+	steps       []step
 }
 
 // step is one line of a dialogue.
@@ -111,6 +113,8 @@ func (s *script) set(key, value string) error {
 		s.begin = value
 	case key == "login":
 		s.login = value
+	case key == "certificate":
+		s.certificate = value
 	default:
 		return fmt.Errorf("unknown setting %q", key+": "+value)
 	}

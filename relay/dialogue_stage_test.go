@@ -1,6 +1,9 @@
 package relay_test
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"os"
@@ -19,6 +22,9 @@ import (
 type stage struct {
 	*running
 	upstream *capture
+	// token is the bearer token of users with tokens, clients the CA of certificates.
+	token   string
+	clients *authority
 
 	mu sync.Mutex
 	// claimed are the queue ids that scripts have read in replies.
@@ -26,11 +32,16 @@ type stage struct {
 }
 
 // settings are what a relay of the dialogues has beside the ports, certificates and upstream
-// that all have. Users without passwords get one that is made for the test.
+// that all have. Users without passwords get one that is made for the test; "{token}" stands for
+// the hash of a token that is.
 type settings struct {
 	Listeners config.Listeners `yaml:"listeners"`
 	Message   config.Message   `yaml:"message"`
-	Users     []config.User    `yaml:"users"`
+	// ScramPlus is users.scramPlus.
+	ScramPlus bool `yaml:"scramPlus"`
+	// ClientCA makes a CA of certificates of users.
+	ClientCA bool          `yaml:"clientCA"`
+	Users    []config.User `yaml:"users"`
 }
 
 func newStage(t *testing.T, file string) *stage {
@@ -43,20 +54,32 @@ func newStage(t *testing.T, file string) *stage {
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
 	decoder.KnownFields(true)
 	s.ca.must(decoder.Decode(&wanted))
-	s.apply(wanted)
-	return &stage{running: s.start(), upstream: upstream}
+	clients, token := newAuthority(t), rand.Text()
+	if wanted.ClientCA {
+		s.write("clients/ca.crt", pemCertificate(clients.cert))
+	}
+	s.apply(wanted, token)
+	return &stage{running: s.start(), upstream: upstream, clients: clients, token: token}
 }
 
 // apply rewrites relay.yaml and the user file.
-func (s *site) apply(wanted settings) {
+func (s *site) apply(wanted settings, token string) {
 	s.t.Helper()
 	s.change(func(c *config.Config) {
 		wanted.Listeners.Submissions, wanted.Listeners.Submission = c.Listeners.Submissions, c.Listeners.Submission
 		c.Listeners, c.Message = wanted.Listeners, wanted.Message
+		c.Users.ScramPlus = wanted.ScramPlus
+		if wanted.ClientCA {
+			c.TLS.ClientCAFile = "clients/ca.crt"
+		}
 	})
 	for i := range wanted.Users {
 		if len(wanted.Users[i].Passwords) == 0 {
 			wanted.Users[i].Passwords = []config.Verifier{s.verifier}
+		}
+		if slices.Contains(wanted.Users[i].Tokens, "{token}") {
+			sum := sha256.Sum256([]byte(token))
+			wanted.Users[i].Tokens = []string{hex.EncodeToString(sum[:])}
 		}
 	}
 	s.userFile(wanted.Users...)

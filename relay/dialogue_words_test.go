@@ -77,7 +77,10 @@ var words = map[string]func(p *player, argument string) (string, error){
 	"base64": func(_ *player, text string) (string, error) {
 		return base64.StdEncoding.EncodeToString([]byte(text)), nil
 	},
-	"scram": (*player).scram,
+	"token":            func(p *player, _ string) (string, error) { return p.stage.token, nil },
+	"scram":            (*player).scram,
+	"scram-plus":       (*player).scramPlus,
+	"scram-downgraded": (*player).scramDowngraded,
 }
 
 // idWord stands for the queue id: in a reply it is learnt, elsewhere it is the last one.

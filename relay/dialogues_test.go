@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"crypto/tls"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -64,10 +65,13 @@ func (s *stage) play(t *testing.T, scripts []*script) {
 	for _, script := range scripts {
 		for _, port := range script.ports {
 			result := make(chan error, 1)
+			p := &player{stage: s, script: script, port: port, patience: 15 * time.Second}
+			if script.certificate != "" {
+				p.certificates = []tls.Certificate{s.clients.user(t, script.certificate)}
+			}
 			go func() {
 				places <- struct{}{}
 				defer func() { <-places }()
-				p := &player{stage: s, script: script, port: port, patience: 15 * time.Second}
 				result <- p.play()
 			}()
 			t.Run(script.name+"/"+port, func(t *testing.T) {
