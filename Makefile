@@ -65,6 +65,11 @@ interop: $(BIN)/mailpit ## Run the relay between real mail clients and Mailpit.
 	hack/packages.sh swaks libnet-ssleay-perl msmtp curl python3 python3-dkim python3-nacl
 	go test -tags interop -count 1 -timeout 10m ./test/interop
 
+.PHONY: attack
+attack: ## Attack the relay on both ports, and print what each attack tried and what happened.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/relay ./cmd/relay
+	go -C test/attack test -tags attack -count 1 -timeout 15m
+
 .PHONY: fuzz
 fuzz: ## Fuzz each parser for a minute.
 	hack/fuzz.sh 60s

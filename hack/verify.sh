@@ -44,11 +44,11 @@ for module in "$@"; do
   (cd "$module" && CGO_ENABLED=$cgo "$OLDPWD/bin/golangci-lint" run --config "$OLDPWD/.golangci.yml" ./...) || fail "golangci-lint in $module"
 done
 
-# The suites that need a cluster or mail clients are behind tags, which the steps above do
-# not see.
+# The suites that take long, or need a cluster or mail clients, are behind tags, which the
+# steps above do not see.
 step 'vet and lint the suites behind tags'
-go vet -tags e2e,interop,load ./test/... ./relay || fail 'go vet of test/ and relay/'
-bin/golangci-lint run --build-tags e2e,interop,load ./test/... ./relay || fail 'golangci-lint of test/ and relay/'
+go vet -tags attack,e2e,interop,load ./test/... ./relay || fail 'go vet of test/ and relay/'
+bin/golangci-lint run --build-tags attack,e2e,interop,load ./test/... ./relay || fail 'golangci-lint of test/ and relay/'
 
 step 'chart'
 bin/helm lint --strict charts/mailrelay-operator || fail 'helm lint'

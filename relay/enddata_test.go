@@ -7,20 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/mailrelay-dev/mailrelay-operator/test/attack/hostile"
 )
-
-// notTheEnd are sequences that some server takes for the end of data and that are none.
-var notTheEnd = []string{
-	"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r\n.\r\r\n", "\n.\r", "\r.\n", "\r\r\n.\r\r\n",
-	"\r\n\x00.\r\n", "\r\n.\x00\r\n", "\r\n.\r\x00\n", "\r\n. \r\n", "\r\n.\t\r\n", "\r\n.\x0b\r\n", "\r\n.\x0c\r\n",
-	"\r\n\r.\r\n", "\n\n.\n\n", "\r\n.\n\r\n", "\r\n..\r\n", "\r\n\u2028.\r\n", "\r\n.\u2028\r\n", "\r\n\u0085.\r\n", "\r\n.\u0085\r\n",
-}
-
-// theEnd are sequences that end with an end of data.
-var theEnd = []string{
-	"\r\n.\r\n", "\n\r\n.\r\n", "\r\r\r\n.\r\n", "\r\n.\r.\r\n.\r\n",
-	"\r\r\n.\r\n", "\r\n\r\r\n.\r\n", "\r\n.\r\r\n.\r\n", "\r\n.x\r\r\n.\r\n", "\r\n..\r\r\n.\r\n",
-}
 
 // endCase is one sequence, cut into writes in one way.
 type endCase struct {
@@ -31,36 +20,30 @@ type endCase struct {
 	ends     bool
 }
 
-// refused tells that the message is refused for what stands in it, wherever it ends.
-func (e *endCase) refused() bool { return e.bareCR() || strings.Contains(e.sequence, "\x00") }
+func (e *endCase) refused() bool { return hostile.MustBeRefused(e.sequence) }
 
-func (e *endCase) bareCR() bool {
-	return strings.Contains(strings.ReplaceAll(e.sequence, "\r\n", ""), "\r") || strings.Contains(e.sequence, "\r\r\n")
-}
+func (e *endCase) bareCR() bool { return hostile.HasBareCR(e.sequence) }
 
 // endCases are all sequences, each whole, split at every byte, and byte by byte. What is
 // behind a sequence would be a second message if it were taken for the end.
 func endCases(service string) []*endCase {
-	const smuggled = "MAIL FROM:<app@example.com>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nSubject: smuggled\r\n\r\n"
 	var cases []*endCase
 	add := func(sequence string, ends bool) {
-		for at := -1; at <= len(sequence); at++ {
-			id := fmt.Sprintf("%s %q at %d.", service, sequence, at)
-			head, tail := "From: app@example.com\r\n\r\nbegin "+id, smuggled+"end "+id+"\r\n.\r\n"
+		for n, parts := range hostile.Cuts(sequence) {
+			id := fmt.Sprintf("%s %q cut %d.", service, sequence, n)
+			tail := hostile.Smuggled + "end " + id + "\r\n.\r\n"
 			if ends {
 				tail = "NOOP\r\n"
 			}
-			e := &endCase{id: id, sequence: sequence, ends: ends, parts: []string{head + sequence[:max(at, 0)], sequence[max(at, 0):] + tail}}
-			if at < 0 {
-				e.parts = append([]string{head}, append(strings.Split(sequence, ""), tail)...)
-			}
-			cases = append(cases, e)
+			parts[0] = "From: app@example.com\r\n\r\nbegin " + id + parts[0]
+			parts[len(parts)-1] += tail
+			cases = append(cases, &endCase{id: id, sequence: sequence, ends: ends, parts: parts})
 		}
 	}
-	for _, sequence := range notTheEnd {
+	for _, sequence := range hostile.NotTheEnd {
 		add(sequence, false)
 	}
-	for _, sequence := range theEnd {
+	for _, sequence := range hostile.TheEnd {
 		add(sequence, true)
 	}
 	return cases

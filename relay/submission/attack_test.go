@@ -9,27 +9,21 @@ import (
 	"testing"
 
 	"github.com/emersion/go-smtp"
-)
 
-// notTheEnd are sequences that some server somewhere takes for the end of data.
-var notTheEnd = []string{
-	"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\n.\r", "\r.\n",
-	"\r\n\x00.\r\n", "\r\n.\x00\r\n", "\r\n.\r\x00\n", "\r\n. \r\n", "\r\n.\t\r\n", "\r\n.\x0b\r\n", "\r\n.\x0c\r\n",
-	"\r\n\r.\r\n", "\n\n.\n\n", "\r\n.\n\r\n", "\r\n..\r\n", "\r\n\u2028.\r\n", "\r\n\u0085.\r\n",
-}
+	"github.com/mailrelay-dev/mailrelay-operator/test/attack/hostile"
+)
 
 // TestSmuggling sends a second message behind each sequence. It must end as part of the
 // first, or with the first refused.
 func TestSmuggling(t *testing.T) {
 	t.Parallel()
-	const second = "MAIL FROM:<boss@example.com>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil"
-	for _, sequence := range notTheEnd {
+	for _, sequence := range hostile.NotTheEnd {
 		t.Run(fmt.Sprintf("%q", sequence), func(t *testing.T) {
 			t.Parallel()
 			f := start(t)
 			c := f.login()
 			c.begin()
-			_, _ = io.WriteString(c.conn, "From: app@example.com\r\n\r\nfirst"+sequence+second+wireEnd)
+			_, _ = io.WriteString(c.conn, "From: app@example.com\r\n\r\nfirst"+sequence+hostile.Smuggled+wireEnd)
 			got := c.reply()
 			messages := f.spool.messages()
 			if strings.HasPrefix(got, "250 ") != (len(messages) == 1) || len(messages) > 1 {
