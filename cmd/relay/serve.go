@@ -36,7 +36,7 @@ func newLogger(w io.Writer, format string, level slog.Leveler) (*slog.Logger, er
 	options := &slog.HandlerOptions{Level: level}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.New(slog.NewJSONHandler(visible{w}, options)), nil
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}
