@@ -99,6 +99,7 @@ func (u *upstream) converse(conn net.Conn) {
 	}
 	in := bufio.NewReader(conn)
 	_, _ = io.WriteString(conn, "220 provider.test ESMTP\r\n")
+	recipients := 0
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -106,14 +107,27 @@ func (u *upstream) converse(conn net.Conn) {
 		}
 		u.keep(&u.commands, strings.TrimSuffix(line, "\r\n"))
 		verb, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
-		_, _ = io.WriteString(conn, u.answer(verb, line))
+		reply := u.answer(verb, line)
+		if verb == "DATA" && recipients == 0 {
+			reply = "554 5.5.1 No valid recipients\r\n"
+		}
+		_, _ = io.WriteString(conn, reply)
 		switch verb {
+		case "MAIL", "RSET":
+			recipients = 0
+		case "RCPT":
+			if reply[0] == '2' {
+				recipients++
+			}
 		case "STARTTLS":
 			if u.handshake {
 				conn = u.secure(conn)
 				in = bufio.NewReader(conn)
 			}
 		case "DATA":
+			if recipients == 0 {
+				continue
+			}
 			u.keep(&u.bodies, readBody(in))
 			_, _ = io.WriteString(conn, "250 2.0.0 OK\r\n")
 		case "QUIT":
