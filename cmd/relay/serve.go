@@ -36,9 +36,18 @@ func newLogger(w io.Writer, format string, level slog.Leveler) (*slog.Logger, er
 	options := &slog.HandlerOptions{Level: level}
 	switch format {
 	case "json":
+		options.ReplaceAttr = inSeconds
 		return slog.New(slog.NewJSONHandler(visible{w}, options)), nil
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}
 	return nil, fmt.Errorf("--log-format %q is not possible: write json or text", format)
+}
+
+// inSeconds names the unit of durations: JSON has them as bare numbers, of nanoseconds.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.Float64(a.Key+"_seconds", a.Value.Duration().Seconds())
+	}
+	return a
 }

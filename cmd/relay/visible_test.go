@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
@@ -68,4 +69,19 @@ func closedFile(t *testing.T) *os.File {
 	}
 	f.Close()
 	return f
+}
+
+func TestTheLogNamesTheUnitOfDurations(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{"json": `"duration_seconds":0.0215`, "text": "duration=21.5ms"} {
+		var out bytes.Buffer
+		logger, err := newLogger(&out, format, slog.LevelInfo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logger.Info("delivery", "duration", 21500*time.Microsecond)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s lacks %s", format, out.String(), want)
+		}
+	}
 }
