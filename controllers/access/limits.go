@@ -48,9 +48,13 @@ func limitRate(user *config.User, rate *v1alpha1.Rate, pods int) {
 	if rate.OnExceed == config.OnExceedRefuse {
 		user.OnExceed = config.OnExceedRefuse
 	}
+	// Each rate has a quota, the default if need be: leaving it out must not make room for a
+	// larger one of another rate.
+	queued := config.DefaultMaxQueued
 	if rate.MaxQueued != nil {
-		user.MaxQueued = smaller(user.MaxQueued, max(int(*rate.MaxQueued)/pods, 1))
+		queued = max(int(*rate.MaxQueued)/pods, 1)
 	}
+	user.MaxQueued = smaller(user.MaxQueued, queued)
 }
 
 // badRecipient finds an entry of a list that the relay could not read.

@@ -62,15 +62,15 @@ const (
 	OnExceedRefuse = "Refuse"
 )
 
-// defaultMaxQueued is the MaxQueued of users with Rates.
-const defaultMaxQueued = 10_000
+// DefaultMaxQueued is the MaxQueued of users with Rates.
+const DefaultMaxQueued = 10_000
 
 // setDefaults gives every field that is zero its default.
 func (f *UserFile) setDefaults() {
 	for i := range f.Users {
 		if u := &f.Users[i]; len(u.Rates) > 0 {
 			setDefault(&u.OnExceed, OnExceedPace)
-			setDefault(&u.MaxQueued, defaultMaxQueued)
+			setDefault(&u.MaxQueued, DefaultMaxQueued)
 		}
 	}
 }
