@@ -73,7 +73,7 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 func grant(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[string]string) (config.User, access.Decision) {
 	decision := access.Decide(relay, user, namespace)
 	granted := config.User{Name: resources.Username(user), Senders: decision.Senders}
-	decision.Limit(&granted, resources.Replicas(relay))
+	decision.Limit(&granted, resources.SharingPods(relay))
 	if err := granted.Validate(); err != nil && decision.Granted() {
 		decision = access.Decision{Reason: "InvalidUser", Message: "the relay could not read this user; change its spec: " + err.Error()}
 	}

@@ -24,6 +24,25 @@ func TestUserThatTheRelayCouldNotReadIsRefused(t *testing.T) {
 	}
 }
 
+// Pods that hold mail stay when a relay asks for fewer, and send at their share until then.
+func TestRatesAreSharedByThePodsThatRun(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		asked, running int32
+		want           int
+	}{{asked: 1, running: 0, want: 12}, {asked: 3, running: 1, want: 4}, {asked: 1, running: 3, want: 4}} {
+		relay := newRelay("mail")
+		relay.Spec.Replicas = &tc.asked
+		relay.Status.Replicas = tc.running
+		user := newUser("mail", "app", relay)
+		user.Spec.Rate = &v1alpha1.Rate{Messages: ptr(int32(12))}
+		granted, _ := grant(relay, user, nil)
+		if len(granted.Rates) != 1 || granted.Rates[0].Messages != tc.want {
+			t.Errorf("%d asked for, %d running: each pod has %+v, want %d", tc.asked, tc.running, granted.Rates, tc.want)
+		}
+	}
+}
+
 // Whatever is granted goes into one file with the grants of others, which a relay reads or
 // refuses as a whole.
 func FuzzGrantedUserCanBeWritten(f *testing.F) {

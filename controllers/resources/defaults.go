@@ -13,6 +13,12 @@ import (
 // Replicas is the number of pods that a relay asks for.
 func Replicas(relay *v1alpha1.MailRelay) int32 { return ptr.Deref(relay.Spec.Replicas, 1) }
 
+// SharingPods is the number of pods that limits of the whole relay are shared out to: those
+// asked for, or those there are while more are left, which hold mail.
+func SharingPods(relay *v1alpha1.MailRelay) int32 {
+	return max(Replicas(relay), relay.Status.Replicas)
+}
+
 // SubmissionsEnabled reports whether port 465 is open.
 func SubmissionsEnabled(relay *v1alpha1.MailRelay) bool {
 	return ptr.Deref(relay.Spec.Listeners.Submissions.Enabled, true)
