@@ -47,13 +47,36 @@ func TestFailuresOfAnIPv6NetworkAreOne(t *testing.T) {
 	}
 }
 
+// TestFailuresOfManyUsersAreSlowedByNetwork: whoever tries one password for every name has a
+// first failure of each.
+func TestFailuresOfManyUsersAreSlowedByNetwork(t *testing.T) {
+	t.Parallel()
+	f := NewFailures(nil)
+	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	for i := range freeOfNetwork {
+		if got := f.Record(fmt.Sprintf("user%d", i), here); got != 0 {
+			t.Errorf("failure %d is held back for %v", i+1, got)
+		}
+	}
+	for i, want := range []time.Duration{firstDelay, 2 * firstDelay, 4 * firstDelay, 8 * firstDelay, longestDelay, longestDelay} {
+		if got := f.Record(fmt.Sprintf("other%d", i), here); got != want {
+			t.Errorf("failure %d beyond the free ones is held back for %v, want %v", i+1, got, want)
+		}
+	}
+	if got := f.Record("user0", there); got != 0 {
+		t.Errorf("another network is held back for %v", got)
+	}
+}
+
 func TestFailuresAreBounded(t *testing.T) {
 	t.Parallel()
 	f := NewFailures(nil)
+	client := netip.MustParseAddr("192.0.2.1")
 	for i := range countedFailures + 100 {
-		f.Record(fmt.Sprintf("user%d", i), netip.MustParseAddr("192.0.2.1"))
+		client = client.Next()
+		f.Record(fmt.Sprintf("user%d", i), client)
 	}
-	if n := len(f.counts.entries); n > countedFailures {
-		t.Errorf("%d counts are held", n)
+	if users, networks := len(f.counts.entries), len(f.networks.entries); users > countedFailures || networks > countedFailures {
+		t.Errorf("%d counts of users and %d of networks are held", users, networks)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -25,8 +27,10 @@ const (
 type pairHash [sha256.Size]byte
 
 // passwords checks passwords. A check takes most of a millisecond by design, so logins that
-// worked are remembered for a while; of the password only a keyed hash is.
+// worked are remembered for a while; of the password only a keyed hash is. Checks take half
+// of the processors at most: the others are for those who have logged in.
 type passwords struct {
+	turns  *turns
 	nobody config.Verifier
 	key    [sha256.Size]byte
 	// known are logins that worked, worth nothing once their user has changed.
@@ -38,19 +42,25 @@ func newPasswords(now func() time.Time) (*passwords, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the verifier of unknown users: %w", err)
 	}
-	p := &passwords{nobody: nobody, known: newMemory[pairHash, *config.User](knownLogins, loginLifetime, now)}
+	p := &passwords{
+		turns:  newTurns(max(1, runtime.GOMAXPROCS(0)/2)),
+		nobody: nobody,
+		known:  newMemory[pairHash, *config.User](knownLogins, loginLifetime, now),
+	}
 	_, _ = rand.Read(p.key[:])
 	return p, nil
 }
 
 // check returns nil when the password is the user's and ErrCredentials when it is not. The
-// name is the one that the client claimed.
-func (p *passwords) check(user *config.User, name, password string) error {
+// name is the one that the client claimed, from its address.
+func (p *passwords) check(user *config.User, name, password string, client netip.Addr) error {
 	login := hashPair(p.key[:], name, password)
 	if p.known.get(login) == user {
 		return nil
 	}
-	ok, err := p.verify(user, password)
+	var ok bool
+	var err error
+	p.turns.do(network(client), func() { ok, err = p.verify(user, password) })
 	switch {
 	case err != nil:
 		return fmt.Errorf("user %q: %w", name, err)

@@ -5,6 +5,7 @@ package sasl
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -47,6 +48,9 @@ type Directory interface {
 
 // Client is what a connection tells of a client before it logs in.
 type Client struct {
+	// Address the client connected from; clients of one network share its turns at having
+	// passwords checked.
+	Address netip.Addr
 	// Binding is the tls-exporter channel binding of the connection (RFC 9266). Without it
 	// SCRAM-SHA-256-PLUS is not offered.
 	Binding []byte
@@ -169,7 +173,7 @@ func (a *attempt) checkPassword(name, password string) error {
 	if absent != nil {
 		user = &config.User{}
 	}
-	if err := a.passwords.check(user, name, password); absent == nil {
+	if err := a.passwords.check(user, name, password, a.client.Address); absent == nil {
 		return err
 	}
 	return absent

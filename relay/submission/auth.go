@@ -18,7 +18,7 @@ func (s *session) AuthMechanisms() []string { return s.mechanisms.Names(s.saslCl
 
 // saslClient is what the TLS handshake tells of the client.
 func (s *session) saslClient() sasl.Client {
-	var c sasl.Client
+	c := sasl.Client{Address: s.client}
 	if s.config().Users.ScramPlus && s.peer.Version == tls.VersionTLS13 {
 		// Below TLS 1.3 the value needs an extension that not every client has (RFC 9266 §2).
 		c.Binding, _ = s.peer.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, bindingSize)

@@ -1,9 +1,11 @@
 package submission
 
 import (
+	"crypto/rand"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -95,4 +97,36 @@ func TestAttackerDoesNotStopTheApp(t *testing.T) {
 		c = f.connectFrom(address)
 		c.expectReply(c.scram("SCRAM-SHA-256", scramClient(t, testUser, testPassword).NewConversation()), "235 ")
 	}
+}
+
+// TestFloodOfLoginsDoesNotHoldUpTheApp: many connections of one address have a password of a
+// fresh user checked each; the app's first login is among the next.
+func TestFloodOfLoginsDoesNotHoldUpTheApp(t *testing.T) {
+	t.Parallel()
+	const attackers = 60
+	f, submissions, _ := behindFrontDoor(t, func(f *fixture) { f.pause = func(time.Duration) {} })
+	f.address = submissions
+	app := f.connectFrom("127.0.0.1")
+	var clients []*client
+	for range attackers {
+		clients = append(clients, f.connectFrom("127.0.0.2"))
+	}
+	var failed atomic.Int32
+	first := make(chan struct{})
+	var all sync.WaitGroup
+	for _, c := range clients {
+		all.Go(func() {
+			c.do("AUTH PLAIN "+plainResponse("", rand.Text(), "wrong"), "535 ")
+			if failed.Add(1) == 1 {
+				close(first)
+			}
+		})
+	}
+	<-first
+	before := failed.Load()
+	app.do("AUTH PLAIN "+plainResponse("", testUser, testPassword), "235 ")
+	if n := failed.Load() - before; n > attackers/2 {
+		t.Errorf("%d wrong passwords were answered before the app's right one", n)
+	}
+	all.Wait()
 }
