@@ -48,6 +48,11 @@ func TestMetersCountUsersWhoseMailIsRefused(t *testing.T) {
 	if m.Take(refused, noon, 1) != 0 || m.Take(refused, noon, 1) == 0 {
 		t.Error("the second message fits, the third does not")
 	}
+	m.Return(refused, noon, 1)
+	m.Return(paced, noon, 1)
+	if m.Take(refused, noon, 1) != 0 || m.Take(refused, noon, 1) == 0 {
+		t.Error("what was given back is one message")
+	}
 	changed := *refused
 	changed.Senders = []string{"*"}
 	if m.Wait(&changed, noon, 1) == 0 {

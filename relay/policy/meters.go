@@ -47,6 +47,16 @@ func (m *Meters) Take(user *config.User, now time.Time, recipients int) (wait ti
 	return 0
 }
 
+// Return takes back a message that was counted at the time and came to nothing.
+func (m *Meters) Return(user *config.User, taken time.Time, recipients int) {
+	if user.OnExceed != config.OnExceedRefuse {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(user, taken).Return(taken, recipients)
+}
+
 // of returns the user's limiter. Limiters that have nothing to remember make place for a new
 // one.
 func (m *Meters) of(user *config.User, now time.Time) *Limiter {

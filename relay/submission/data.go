@@ -84,13 +84,8 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 	}
 	envelope.LongLines = plan.Changes()
 	envelope.EightBit = content.EightBit()
-	if r := s.takeRate(tx); r != nil {
+	if r := s.commit(tx, draft, envelope); r != nil {
 		return "", r
-	}
-	// Not bound to the connection: whether the client still listens must not decide whether
-	// a message is half committed.
-	if err := draft.Commit(context.Background(), envelope); err != nil {
-		return "", spoolRefusal(err)
 	}
 	s.metrics.accepted.Inc()
 	s.logAccepted(envelope, tx)

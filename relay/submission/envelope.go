@@ -46,7 +46,7 @@ func (s *session) mail(from string, opts *smtp.MailOptions) *refusal {
 	if tx.maxSize > 0 && opts.Size > tx.maxSize {
 		return tooLarge(tx.maxSize)
 	}
-	if r := s.checkQueue(user); r != nil {
+	if r := s.checkQueue(user, 0); r != nil {
 		return r
 	}
 	if r := s.checkRate(user, 1); r != nil {

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -233,6 +234,7 @@ type memorySpool struct {
 	made                             int
 	committed                        []stored
 	createErr, writeErr, commitError error
+	failures                         int  // commits that fail before others work
 	forget                           bool // keep nothing, for benchmarks
 }
 
@@ -277,6 +279,10 @@ func (d *memoryDraft) Commit(_ context.Context, e *spool.Envelope, _ ...*spool.E
 	defer d.spool.mu.Unlock()
 	if d.spool.commitError != nil {
 		return d.spool.commitError
+	}
+	if d.spool.failures > 0 {
+		d.spool.failures--
+		return errors.New("the disk failed")
 	}
 	e.ID, e.Size = d.id, int64(d.Len())
 	if !d.spool.forget {

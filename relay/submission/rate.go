@@ -13,9 +13,12 @@ func (s *session) checkRate(user *config.User, recipients int) *refusal {
 	return tooFast(user, s.meters.Wait(user, s.now(), recipients))
 }
 
-// takeRate counts a message against the user's rate, or refuses it.
-func (s *session) takeRate(tx *transaction) *refusal {
-	return tooFast(tx.user, s.meters.Take(tx.user, s.now(), len(tx.recipients)))
+// takeRate counts a message against the user's rate, or refuses it. One that came to nothing
+// after all is given back.
+func (s *session) takeRate(tx *transaction) (giveBack func(), r *refusal) {
+	now, recipients := s.now(), len(tx.recipients)
+	giveBack = func() { s.meters.Return(tx.user, now, recipients) }
+	return giveBack, tooFast(tx.user, s.meters.Take(tx.user, now, recipients))
 }
 
 func tooFast(user *config.User, wait time.Duration) *refusal {
@@ -24,21 +27,6 @@ func tooFast(user *config.User, wait time.Duration) *refusal {
 	}
 	return refuse(reasonRate, 450, 4, 7, 1, fmt.Sprintf(
 		"User %s has sent all that its rate allows: try again in %s", user.Name, inWords(wait)))
-}
-
-// checkQueue refuses mail of a user who has all the messages in the queue that it may have.
-func (s *session) checkQueue(user *config.User) *refusal {
-	if user.MaxQueued == 0 || s.backlog == nil {
-		return nil
-	}
-	messages, wait := s.backlog(user.Name)
-	if messages < user.MaxQueued {
-		return nil
-	}
-	// Without a rate in the way it is an upstream that is waited for, nobody knows how long.
-	return refuse(reasonQueue, 450, 4, 7, 1, fmt.Sprintf(
-		"User %s has %s waiting for delivery, as many as it may have: try again in %s",
-		user.Name, counted(messages, "message"), inWords(max(wait, time.Minute))))
 }
 
 // inWords rounds a wait up to what a person would say.

@@ -63,37 +63,63 @@ func TestRecipientsThatARateHasNoPlaceFor(t *testing.T) {
 	c.do("MAIL FROM:<app@example.com>", "450 4.7.1 ")
 }
 
-// TestRateIsNotPassedByConnectionsAtOnce has many begin while there is place for two.
-func TestRateIsNotPassedByConnectionsAtOnce(t *testing.T) {
+// TestLimitsAreNotPassedByConnectionsAtOnce has many begin while there is place for two.
+func TestLimitsAreNotPassedByConnectionsAtOnce(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(f *fixture) {
-		f.setUser(config.User{
-			Senders: []string{"example.com"}, OnExceed: config.OnExceedRefuse,
-			Rates: []config.Rate{{Messages: 2, Period: time.Hour}},
-		})
-	})
-	var clients []*client
-	for range 8 {
-		c := f.login()
-		c.begin()
-		clients = append(clients, c)
-	}
-	var accepted atomic.Int32
-	var wg sync.WaitGroup
-	for _, c := range clients {
-		wg.Go(func() {
-			switch got := c.do("From: app@example.com\r\n\r\nx\r\n.", ""); {
-			case strings.HasPrefix(got, "250 "):
-				accepted.Add(1)
-			case !strings.HasPrefix(got, "450 4.7.1 "):
-				t.Errorf("reply %q", got)
+	for name, user := range map[string]config.User{
+		"rate":  {OnExceed: config.OnExceedRefuse, Rates: []config.Rate{{Messages: 2, Period: time.Hour}}},
+		"queue": {OnExceed: config.OnExceedPace, MaxQueued: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, func(f *fixture) {
+				f.backlog = func(string) (int, time.Duration) { return len(f.spool.messages()), 0 }
+				user.Senders = []string{"example.com"}
+				f.setUser(user)
+			})
+			var clients []*client
+			for range 8 {
+				c := f.login()
+				c.begin()
+				clients = append(clients, c)
+			}
+			var accepted atomic.Int32
+			var wg sync.WaitGroup
+			for _, c := range clients {
+				wg.Go(func() {
+					switch got := c.do("From: app@example.com\r\n\r\nx\r\n.", ""); {
+					case strings.HasPrefix(got, "250 "):
+						accepted.Add(1)
+					case !strings.HasPrefix(got, "450 4.7.1 "):
+						t.Errorf("reply %q", got)
+					}
+				})
+			}
+			wg.Wait()
+			if accepted.Load() != 2 || len(f.spool.messages()) != 2 {
+				t.Errorf("%d accepted, %d stored", accepted.Load(), len(f.spool.messages()))
 			}
 		})
 	}
-	wg.Wait()
-	if accepted.Load() != 2 || len(f.spool.messages()) != 2 {
-		t.Errorf("%d accepted, %d stored", accepted.Load(), len(f.spool.messages()))
-	}
+}
+
+// TestMessageThatCouldNotBeStoredCountsForNothing: the client is told to try again, and must
+// find its place then.
+func TestMessageThatCouldNotBeStoredCountsForNothing(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(f *fixture) {
+		f.backlog = func(string) (int, time.Duration) { return len(f.spool.messages()), 0 }
+		f.setUser(config.User{
+			Senders: []string{"example.com"}, OnExceed: config.OnExceedRefuse, MaxQueued: 1,
+			Rates: []config.Rate{{Messages: 1, Period: time.Hour}},
+		})
+		f.spool.failures = 1
+	})
+	c := f.login()
+	c.begin()
+	c.do("From: app@example.com\r\n\r\nx\r\n.", "451 4.3.0 ")
+	c.begin()
+	c.do("From: app@example.com\r\n\r\nx\r\n.", "250 ")
 }
 
 func TestRateThatPacesRefusesOnlyPastTheQuota(t *testing.T) {

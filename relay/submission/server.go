@@ -33,7 +33,8 @@ type Options struct {
 	// Spool takes the messages.
 	Spool spool.Spool
 	// Backlog says how many messages of a user wait for delivery, and how long it takes until
-	// the user's rate lets the next one go. Without it nobody's queue is ever full.
+	// the user's rate lets the next one go. It counts a message when its Commit returns.
+	// Without it nobody's queue is ever full.
 	Backlog func(user string) (messages int, wait time.Duration)
 	// Logger gets a line for each message accepted and for each command refused;
 	// slog.Default when nil.
@@ -90,6 +91,7 @@ type backend struct {
 	spool      spool.Spool
 	backlog    func(user string) (messages int, wait time.Duration)
 	meters     policy.Meters
+	places     places
 	mechanisms *sasl.Mechanisms
 	failures   *sasl.Failures
 	pause      func(time.Duration)
