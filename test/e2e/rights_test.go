@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -21,13 +22,16 @@ import (
 const (
 	notItsOwn = "the operator may change and delete no Secret but those that it made"
 	unlabeled = "a Secret that the operator writes carries the label"
+	badType   = "the operator may make no Secrets but those of the types"
 	noRelay   = "the operator may annotate no pods but those of relays"
-	onlyNotes = "the operator may annotate a pod, and change nothing else of it"
+	onlyNotes = "the operator may set one annotation of a pod, and change nothing else of it"
+	noToken   = "pods that the operator runs get no token"
+	noNode    = "pods that the operator runs are not root and reach nothing of their node"
 )
 
 var ourLabel = map[string]string{resources.ManagedByLabel: resources.ManagedBy}
 
-func TestOperatorMayWriteNoSecretsAndPodsButItsOwn(t *testing.T) {
+func TestOperatorMayDoNoMoreThanItNeeds(t *testing.T) {
 	t.Parallel()
 	p, s := commonProvider(t), newSite(t, "rights")
 	relay := newRelay(p)
@@ -47,8 +51,13 @@ func TestOperatorMayWriteNoSecretsAndPodsButItsOwn(t *testing.T) {
 		{"change a foreign Secret", o.patchSecret(t, "provider", setData), notItsOwn},
 		{"label a foreign Secret", o.patchSecret(t, "provider", setLabel), notItsOwn},
 		{"delete a foreign Secret", o.deleteSecret(t, "provider"), notItsOwn},
-		{"make a Secret without the label", o.createSecret(t, nil), unlabeled},
-		{"make a Secret", o.createSecret(t, ourLabel), ""},
+		{"make a Secret without the label", o.createSecret(t, nil, corev1.SecretTypeOpaque), unlabeled},
+		{"make a Secret", o.createSecret(t, ourLabel, corev1.SecretTypeOpaque), ""},
+		{"make a Secret of no type", o.createSecret(t, ourLabel, ""), ""},
+		{"make an app's credentials", o.createSecret(t, ourLabel, v1alpha1.SecretTypeSMTP), ""},
+		{"make a service account's token", o.createSecret(t, ourLabel, corev1.SecretTypeServiceAccountToken), badType},
+		{"make a token of the system", o.in("kube-system").createSecret(t, ourLabel, corev1.SecretTypeServiceAccountToken), badType},
+		{"make a token that joins nodes", o.in("kube-system").createSecret(t, ourLabel, corev1.SecretTypeBootstrapToken), badType},
 		{"change the relay's Secret", o.patchSecret(t, "mail-upstreams", setData), ""},
 		{"take the label off the relay's Secret", o.patchSecret(t, "mail-upstreams", removeLabel), unlabeled},
 		{"put the label back on the relay's Secret", o.patchSecret(t, "lost-its-label", setLabel), ""},
@@ -59,7 +68,16 @@ func TestOperatorMayWriteNoSecretsAndPodsButItsOwn(t *testing.T) {
 		{"annotate a relay's pod", o.patchPod(t, relayPod, setAnnotation), ""},
 		{"change a relay pod's status", o.patchPod(t, relayPod, setMessage), onlyNotes},
 		{"change a relay pod's labels", o.patchPod(t, relayPod, setPodLabel), onlyNotes},
+		{"change another annotation of a relay's pod", o.patchPod(t, relayPod, setOtherAnnotation), onlyNotes},
+		{"hold a relay's pod", o.patchPod(t, relayPod, setFinalizer), onlyNotes},
 		{"annotate another pod", o.patchPod(t, "app", setAnnotation), noRelay},
+		{"run the relay", o.patchWorkload(t, setReplicas), ""},
+		{"mount a token", o.patchWorkload(t, setToken), noToken},
+		{"project a token", o.patchWorkload(t, setProjected), noToken},
+		{"mount a directory of the node", o.patchWorkload(t, setHostPath), noNode},
+		{"see the processes of the node", o.patchWorkload(t, setHostPID), noNode},
+		{"be root", o.patchWorkload(t, setRoot), noNode},
+		{"be privileged", o.patchWorkload(t, setPrivileged), noNode},
 	} {
 		switch {
 		case tt.refused == "" && tt.err != nil:
@@ -74,10 +92,41 @@ func setData(s *corev1.Secret)     { s.StringData = map[string]string{"e2e": "x"
 func setLabel(s *corev1.Secret)    { s.Labels = maps.Clone(ourLabel) }
 func removeLabel(s *corev1.Secret) { delete(s.Labels, resources.ManagedByLabel) }
 func setAnnotation(pod *corev1.Pod) {
-	pod.Annotations = map[string]string{resources.NudgeAnnotation: "x"}
+	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, resources.NudgeAnnotation, "x")
+}
+func setOtherAnnotation(pod *corev1.Pod) {
+	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, "e2e", "x")
+}
+func setFinalizer(pod *corev1.Pod) {
+	pod.Finalizers = append(pod.Finalizers, "example.com/e2e")
 }
 func setMessage(pod *corev1.Pod)  { pod.Status.Message = "all is well" }
 func setPodLabel(pod *corev1.Pod) { pod.Labels["e2e"] = "x" }
+
+func setReplicas(set *appsv1.StatefulSet) { *set.Spec.Replicas++ }
+func setToken(set *appsv1.StatefulSet) {
+	set.Spec.Template.Spec.AutomountServiceAccountToken = ptr.To(true)
+}
+func setProjected(set *appsv1.StatefulSet) {
+	setVolume(set, corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+		ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"},
+	}}}})
+}
+func setHostPath(set *appsv1.StatefulSet) {
+	setVolume(set, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/etc"}})
+}
+func setVolume(set *appsv1.StatefulSet, source corev1.VolumeSource) {
+	pod := &set.Spec.Template.Spec
+	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "e2e", VolumeSource: source})
+}
+func setHostPID(set *appsv1.StatefulSet) { set.Spec.Template.Spec.HostPID = true }
+func setRoot(set *appsv1.StatefulSet) {
+	set.Spec.Template.Spec.Containers[0].SecurityContext.RunAsNonRoot = ptr.To(false)
+}
+func setPrivileged(set *appsv1.StatefulSet) {
+	security := set.Spec.Template.Spec.Containers[0].SecurityContext
+	security.Privileged, security.AllowPrivilegeEscalation = ptr.To(true), nil
+}
 
 // operator does what the operator's process could do with its token, as a dry run: admission
 // decides on it and nothing is stored.
@@ -114,16 +163,30 @@ func (o operator) patchSecret(t *testing.T, name string, alter func(*corev1.Secr
 	return o.api.Patch(t.Context(), &secret, client.MergeFrom(before))
 }
 
-func (o operator) createSecret(t *testing.T, labels map[string]string) error {
+// createSecret fills in what the API server asks for of a type before admission sees it.
+func (o operator) createSecret(t *testing.T, labels map[string]string, ofType corev1.SecretType) error {
 	t.Helper()
 	return o.api.Create(t.Context(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: "e2e-new", Labels: labels},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: o.namespace, Name: "e2e-new", Labels: labels,
+			Annotations: map[string]string{corev1.ServiceAccountNameKey: "default"},
+		},
+		Type: ofType,
 	})
 }
 
 func (o operator) deleteSecret(t *testing.T, name string) error {
 	t.Helper()
 	return o.api.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: name}})
+}
+
+func (o operator) patchWorkload(t *testing.T, alter func(*appsv1.StatefulSet)) error {
+	t.Helper()
+	var set appsv1.StatefulSet
+	o.get(t, relayName, &set)
+	before := set.DeepCopy()
+	alter(&set)
+	return o.api.Patch(t.Context(), &set, client.MergeFrom(before))
 }
 
 // patchPod goes through the status subresource, the only right to pods that there is.
