@@ -17,6 +17,8 @@ type memory struct {
 	secrets map[string]knownSecret
 	// verifiers by SASL user name.
 	verifiers map[string]knownVerifier
+	// decoyKey is that of the configuration; empty while it is not known.
+	decoyKey string
 	// nudges by pod.
 	nudges map[types.UID]nudge
 	// emptySince is when the queue of a relay in deletion was first seen empty.

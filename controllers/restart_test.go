@@ -13,7 +13,7 @@ import (
 )
 
 // What the operator remembers saves work; without it, it must come to the same result, the
-// verifiers of all users with their salts included.
+// verifiers of all users with their salts and the key for unknown users included.
 func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	crds, err := certManagerCRDs()
 	if err != nil {

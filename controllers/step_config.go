@@ -2,8 +2,10 @@ package controllers
 
 import (
 	"context"
+	"crypto/rand"
 
-	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
@@ -11,8 +13,14 @@ import (
 // applyConfig writes relay.yaml and the CA that the relay knows the operator by. A spec that
 // the relay could not read changes nothing: the pods keep what they have.
 func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
+	wanted := resources.RelayConfig(s.relay, r.Settings.ClusterDomain)
+	decoyKey, err := r.decoyKey(ctx, s)
+	if err != nil {
+		return err
+	}
+	wanted.Users.DecoyKey = decoyKey
 	var relayYAML []byte
-	relayYAML, s.facts.Invalid = renderConfig(s.relay, r.Settings.ClusterDomain)
+	relayYAML, s.facts.Invalid = render(wanted)
 	if s.facts.Invalid != "" {
 		return nil
 	}
@@ -20,14 +28,32 @@ func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	return r.applyMounted(ctx, s, resources.ConfigSecret(s.relay, relayYAML, operatorCA))
+	return r.applyMounted(ctx, s, resources.ConfigSecret(s.relay, relayYAML, operatorCA, decoyKey))
 }
 
-// renderConfig returns relay.yaml, or what is wrong with the spec that makes it.
-func renderConfig(relay *v1alpha1.MailRelay, clusterDomain string) (relayYAML []byte, invalid string) {
-	relayYAML, err := config.Marshal(resources.RelayConfig(relay, clusterDomain))
+// render returns relay.yaml, or what is wrong with the spec that makes it.
+func render(wanted *config.Config) (relayYAML []byte, invalid string) {
+	relayYAML, err := config.Marshal(wanted)
 	if err != nil {
 		return nil, "spec makes a configuration that the relay cannot read: " + err.Error()
 	}
 	return relayYAML, ""
+}
+
+// decoyKey is the key of what the relay shows for users who do not exist: random, since who
+// knows it can tell which users do, and the same for all pods and for good, since a change
+// tells as well. The Secret with relay.yaml keeps it.
+func (r *MailRelayReconciler) decoyKey(ctx context.Context, s *scope) (string, error) {
+	if s.memory.decoyKey != "" {
+		return s.memory.decoyKey, nil
+	}
+	secret, err := liveSecret(ctx, r.Live, s.relay.Namespace, resources.ConfigName(s.relay))
+	if err != nil {
+		return "", err
+	}
+	s.memory.decoyKey = rand.Text()
+	if secret != nil && metav1.IsControlledBy(secret, s.relay) && len(secret.Data[resources.DecoyKeyKey]) > 0 {
+		s.memory.decoyKey = string(secret.Data[resources.DecoyKeyKey])
+	}
+	return s.memory.decoyKey, nil
 }

@@ -23,6 +23,7 @@ func UsersDir(shard int) string { return fmt.Sprintf("/etc/mailrelay/users/%02d"
 const (
 	ConfigKey     = "relay.yaml"
 	OperatorCAKey = "operator-ca.crt"
+	DecoyKeyKey   = "decoy-key"
 	UsersKey      = "users.yaml"
 	CAKey         = "ca.crt"
 	UsernameKey   = "username"

@@ -18,7 +18,8 @@ import (
 )
 
 // RelayConfig is relay.yaml as spec asks for it. What spec leaves out is left to the relay's
-// own defaults. It is the same for every pod of the relay.
+// own defaults. It is the same for every pod of the relay. The key for unknown users is not a
+// matter of spec and left empty.
 func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config {
 	return &config.Config{
 		Version:  config.Version,
@@ -29,8 +30,7 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 		},
 		TLS:       tlsConfig(relay.Spec.TLS),
 		Upstreams: upstreamConfigs(relay.Spec.Upstreams),
-		// The UID is the same for all pods, stays, and is nothing that an SMTP client sees.
-		Users: config.Users{Files: userFiles(), DecoyKey: string(relay.UID)},
+		Users:     config.Users{Files: userFiles()},
 		Queue: config.Queue{
 			Directory:    SpoolDir,
 			Lifetime:     duration(relay.Spec.Queue.Lifetime),

@@ -27,15 +27,6 @@ func parsed(t *testing.T, relay *v1alpha1.MailRelay) *config.Config {
 	return c
 }
 
-func TestRelayConfigHasAKeyForUnknownUsersThatStays(t *testing.T) {
-	t.Parallel()
-	relay := testRelay()
-	relay.UID = "27e5a3d0"
-	if got := parsed(t, relay).Users.DecoyKey; got != "27e5a3d0" {
-		t.Errorf("decoy key = %q", got)
-	}
-}
-
 func TestRelayConfigOfASmallSpec(t *testing.T) {
 	t.Parallel()
 	c := parsed(t, testRelay())

@@ -9,11 +9,13 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
-// ConfigSecret holds relay.yaml and the CA whose clients may read the relay's status.
-func ConfigSecret(relay *v1alpha1.MailRelay, relayYAML, operatorCA []byte) *corev1ac.SecretApplyConfiguration {
+// ConfigSecret holds relay.yaml, the CA whose clients may read the relay's status, and the key
+// for unknown users that relay.yaml has, for the operator to read back.
+func ConfigSecret(relay *v1alpha1.MailRelay, relayYAML, operatorCA []byte, decoyKey string) *corev1ac.SecretApplyConfiguration {
 	return mounted(relay, ConfigName(relay), map[string][]byte{
 		ConfigKey:     relayYAML,
 		OperatorCAKey: operatorCA,
+		DecoyKeyKey:   []byte(decoyKey),
 	})
 }
 
