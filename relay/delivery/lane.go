@@ -28,7 +28,7 @@ func (l *lane) setRates(rates []config.Rate) {
 	l.limiter.Change(rates)
 }
 
-// next takes the oldest message out that may go now, and keeps its place among those that may
+// next takes the message out whose turn it is if it may go now, and keeps its place among those that may
 // until it starts; nil when there is none.
 func (l *lane) next(now time.Time) *entry {
 	top := l.held.top()
@@ -67,7 +67,7 @@ func (l *lane) unused(e *entry, began time.Time) {
 func (s *Scheduler) laneOf(user string) *lane {
 	l, ok := s.lanes[user]
 	if !ok {
-		l = &lane{user: user, held: byAge()}
+		l = &lane{user: user, held: byTurn()}
 		l.setRates(s.users[user].Rates)
 		s.lanes[user] = l
 	}
@@ -123,7 +123,7 @@ func (s *Scheduler) takeBack() []*entry {
 	}
 	for l := range s.holding {
 		held = append(held, l.held.entries...)
-		l.held = byAge()
+		l.held = byTurn()
 	}
 	clear(s.holding)
 	s.metrics.paced.Set(0)

@@ -277,3 +277,31 @@ func TestPacedMailSurvivesARestart(t *testing.T) {
 		t.Errorf("delivered to %q", all)
 	}
 }
+
+func TestDeferredMailDoesNotStarveNewMailOfTheSameUser(t *testing.T) {
+	t.Parallel()
+	const deferred = 5
+	r := newTestRelay(t, func(c *config.Config) { c.Queue.RetryMax = time.Minute })
+	r.pace(map[string]config.Rate{"paced": {Messages: 1, Period: time.Minute}})
+	r.first().answer = func(_ int, recipient string) *Error {
+		if recipient != "new@x.test" {
+			return errGrey
+		}
+		return nil
+	}
+	r.submitMany(deferred, "paced")
+	r.run()
+	for range 4 * deferred {
+		r.rest()
+		r.clock.advance(30 * time.Second)
+	}
+	id := r.submitAs("paced", "paced@example.com", "new@x.test")
+	for range 4 * deferred {
+		r.rest()
+		if _, waits := r.entries()[id]; !waits {
+			return
+		}
+		r.clock.advance(30 * time.Second)
+	}
+	t.Errorf("a new message waits after %d minutes, behind %d that are deferred", 2*deferred, deferred)
+}

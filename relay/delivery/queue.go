@@ -73,3 +73,10 @@ func byDue() entryHeap { return entryHeap{key: func(e *entry) int64 { return e.d
 
 // byAge orders messages that are due: the oldest first, which is also the first to expire.
 func byAge() entryHeap { return entryHeap{key: func(e *entry) int64 { return e.accepted }} }
+
+// byTurn orders messages of one user that the rates hold back: by when each came, or came due
+// again. Ordered by age, messages that are deferred again and again would use the rates up and
+// new ones would never go.
+func byTurn() entryHeap {
+	return entryHeap{key: func(e *entry) int64 { return max(e.due, e.accepted) }}
+}
