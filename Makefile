@@ -60,10 +60,13 @@ test: ## Run the unit, protocol and API-server tests with the race detector.
 	CGO_ENABLED=0 go -C hack/cluster test ./...
 
 .PHONY: interop
-interop: $(BIN)/mailpit ## Run the relay between real mail clients and Mailpit.
+interop: $(BIN)/mailpit ## Run the relay between real mail clients and Mailpit; print which can do what.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/relay ./cmd/relay
-	hack/packages.sh swaks libnet-ssleay-perl msmtp curl python3 python3-dkim python3-nacl
-	go test -tags interop -count 1 -timeout 10m ./test/interop
+	hack/packages.sh $$(sed 's/#.*//' test/interop/packages.txt)
+	command -v npm >/dev/null || hack/packages.sh npm
+	cd test/interop/clients && npm ci --no-audit --no-fund --silent
+	go test -tags interop -count 1 -parallel 4 -timeout 10m ./test/interop
+	@cat dist/clients.txt
 
 .PHONY: attack
 attack: ## Attack the relay on both ports, and print what each attack tried and what happened.

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -47,11 +46,7 @@ func TestSignaturesSatisfyAnotherImplementation(t *testing.T) {
 		write(t, filepath.Join(s.dir, "dkim", selector+".pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 		records[selector+"._domainkey.example.com"] = dkimRecord(t, signer.Public())
 	}
-	configuration, err := os.ReadFile(s.configFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, s.configFile(), string(configuration)+keys)
+	write(t, s.configFile(), s.config(t)+keys)
 	s.upstream.start(t)
 	s.start(t)
 
@@ -59,10 +54,10 @@ func TestSignaturesSatisfyAnotherImplementation(t *testing.T) {
 		"Hello\n", "\n", "blanks \t \n\n \n\n", "gr\u00fc\u00dfe, und mehr\n.\n..\n", strings.Repeat("a long line ", 200) + "\u00e9\n",
 	}
 	for i, body := range bodies {
-		j := job{site: s, implicit: true, port: port(s.smtps), subject: fmt.Sprintf("signed %d", i)}
-		send := exec.Command("curl", "--silent", "--show-error", "--url", "smtps://localhost:"+j.port, "--cacert", s.caFile,
+		subject := fmt.Sprintf("signed %d", i)
+		send := exec.Command("curl", "--silent", "--show-error", "--url", "smtps://localhost:"+port(s.smtps), "--cacert", s.caFile,
 			"--user", user+":"+s.password, "--mail-from", sender, "--mail-rcpt", recipient, "--upload-file", "-")
-		send.Stdin = strings.NewReader("From: Orders <" + sender + ">\nTo:  " + recipient + "\nSubject: " + j.subject + "\n  folded\n\n" + body)
+		send.Stdin = strings.NewReader("From: Orders <" + sender + ">\nTo:  " + recipient + "\nSubject: " + subject + "\n  folded\n\n" + body)
 		if out, err := send.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -112,14 +107,8 @@ func dkimRecord(t *testing.T, public crypto.PublicKey) string {
 // raw are all messages as they arrived.
 func (u *upstream) raw(t *testing.T) []string {
 	t.Helper()
-	var list struct {
-		Messages []struct{ ID string }
-	}
-	if err := json.Unmarshal(u.get(t, "messages"), &list); err != nil {
-		t.Fatal(err)
-	}
-	messages := make([]string, 0, len(list.Messages))
-	for _, m := range list.Messages {
+	var messages []string
+	for _, m := range u.messages(t) {
 		messages = append(messages, string(u.get(t, "message/"+m.ID+"/raw")))
 	}
 	return messages

@@ -37,12 +37,29 @@ func newAuthority(t *testing.T) *authority {
 // issue makes a certificate and key for localhost, in PEM.
 func (a *authority) issue(t *testing.T) (certificate, key string) {
 	t.Helper()
-	leaf := newKey(t)
-	der := sign(t, &x509.Certificate{
+	return a.sign(t, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "localhost"},
 		DNSNames:    []string{"localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}, a.certificate, leaf, a.key)
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+}
+
+// issueClient makes a certificate and key for a user, in PEM.
+func (a *authority) issueClient(t *testing.T, name string) (certificate, key string) {
+	t.Helper()
+	return a.sign(t, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: name},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+}
+
+func (a *authority) sign(t *testing.T, template *x509.Certificate) (certificate, key string) {
+	t.Helper()
+	leaf := newKey(t)
+	der := sign(t, template, a.certificate, leaf, a.key)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(leaf)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +83,7 @@ func sign(t *testing.T, template, parent *x509.Certificate, key, signer *ecdsa.P
 		t.Fatal(err)
 	}
 	template.SerialNumber = serial
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(90*24*time.Hour)
 	if parent == nil {
 		parent = template
 	}

@@ -16,7 +16,12 @@ import (
 	"time"
 )
 
-const user = "shop.default"
+// The user of tests that need one, and its mail.
+const (
+	user      = "shop.default"
+	sender    = "orders@example.com"
+	recipient = "bob@example.net"
+)
 
 // upstream is a Mailpit that wants TLS and a login.
 type upstream struct {
@@ -46,9 +51,9 @@ func (u *upstream) start(t *testing.T) *process {
 }
 
 // arrived is a message in Mailpit.
-type arrived struct{ ID, Subject, Text string }
+type arrived struct{ ID, Subject string }
 
-// messages are all that arrived, without their texts.
+// messages are all that arrived.
 func (u *upstream) messages(t *testing.T) []arrived {
 	t.Helper()
 	var list struct{ Messages []arrived }
@@ -64,13 +69,6 @@ func (u *upstream) subjects(t *testing.T) []string {
 		subjects = append(subjects, m.Subject)
 	}
 	return subjects
-}
-
-// text is that of a message.
-func (u *upstream) text(t *testing.T, m arrived) string {
-	t.Helper()
-	decode(t, u.get(t, "message/"+m.ID), &m)
-	return m.Text
 }
 
 func decode(t *testing.T, data []byte, into any) {
@@ -111,6 +109,7 @@ listeners:
   submissions: {address: "%s"}
   submission: {address: "%s"}
 tls:
+  clientCAFile: ca.crt
   internal: {certFile: tls/tls.crt, keyFile: tls/tls.key}
 users:
   files: [users/users.yaml]
