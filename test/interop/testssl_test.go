@@ -21,6 +21,9 @@ type finding struct{ ID, Severity, Finding string }
 var tolerated = map[string]string{
 	"cert_revocation": "an internal CA has no revocation list",
 	"engine_problem":  "Debian's openssl has no GOST, and neither has the relay",
+	// A relay that asks for certificates sends its TLS 1.3 ticket after the client's last
+	// message. testssl.sh does not always wait for it, and then has no ticket to come back with.
+	"sessionresumption_ticket": "testssl.sh left before the ticket came",
 }
 
 func TestTLSHasNoWeaknessThatTestsslKnows(t *testing.T) {
