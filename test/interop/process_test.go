@@ -5,12 +5,15 @@ package interop
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -79,15 +82,26 @@ func binary(t *testing.T, name string) string {
 	return path
 }
 
+// nextPort counts up from a random place below the ports that the kernel gives to clients, of
+// which these tests have many.
+var nextPort = func() *atomic.Int32 {
+	var port atomic.Int32
+	port.Store(12000 + rand.Int32N(16000))
+	return &port
+}()
+
 // freeAddress is a loopback address that nobody listened on a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", nextPort.Add(1)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 func port(address string) string {
