@@ -100,7 +100,14 @@ func (b *bearer) validate(token string) error {
 		return fmt.Errorf("%w: the token is another user's", ErrCredentials)
 	}
 	b.user = owner
+	b.proof = func(user *config.User) bool { return b.isStillOf(user, token) }
 	return nil
+}
+
+// isStillOf is true as well when that cannot be known now.
+func (b *bearer) isStillOf(user *config.User, token string) bool {
+	owner, err := b.tokens.ValidateToken(token)
+	return owner == user.Name || err != nil && !errors.Is(err, ErrCredentials)
 }
 
 // parseOAuthBearer reads "n,a=user,^Ahost=…^Aauth=Bearer …^A^A" (RFC 7628 §3.1).

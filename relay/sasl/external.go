@@ -60,6 +60,7 @@ func (e *external) Next(response []byte) ([]byte, bool, error) {
 	if user.Require == config.RequireAll {
 		return nil, false, ErrNeedsSecret
 	}
+	e.proof = func(user *config.User) bool { return user.Require != config.RequireAll && e.client.shows(user) }
 	return nil, true, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -33,8 +34,16 @@ type passwords struct {
 	turns  *turns
 	nobody config.Verifier
 	key    [sha256.Size]byte
-	// known are logins that worked, worth nothing once their user has changed.
-	known *memory[pairHash, *config.User]
+	// known are the verifiers of logins that worked, worth nothing once their user has others.
+	known *memory[pairHash, *proven]
+}
+
+// proven is a verifier that a password was found to fit.
+type proven config.Verifier
+
+// isOf reports whether the user has the verifier.
+func (v *proven) isOf(user *config.User) bool {
+	return v != nil && slices.Contains(user.Passwords, config.Verifier(*v))
 }
 
 func newPasswords(now func() time.Time) (*passwords, error) {
@@ -45,40 +54,39 @@ func newPasswords(now func() time.Time) (*passwords, error) {
 	p := &passwords{
 		turns:  newTurns(max(1, runtime.GOMAXPROCS(0)/2)),
 		nobody: nobody,
-		known:  newMemory[pairHash, *config.User](knownLogins, loginLifetime, now),
+		known:  newMemory[pairHash, *proven](knownLogins, loginLifetime, now),
 	}
 	_, _ = rand.Read(p.key[:])
 	return p, nil
 }
 
-// check returns nil when the password is the user's and ErrCredentials when it is not. The
-// name is the one that the client claimed, from its address.
-func (p *passwords) check(user *config.User, name, password string, client netip.Addr) error {
+// check returns the verifier when the password is the user's and ErrCredentials when it is
+// not. The name is the one that the client claimed, from its address.
+func (p *passwords) check(user *config.User, name, password string, client netip.Addr) (*proven, error) {
 	login := hashPair(p.key[:], name, password)
-	if p.known.get(login) == user {
-		return nil
+	if known := p.known.get(login); known.isOf(user) {
+		return known, nil
 	}
-	var ok bool
+	var found *proven
 	var err error
-	p.turns.do(network(client), func() { ok, err = p.verify(user, password) })
+	p.turns.do(network(client), func() { found, err = p.verify(user, password) })
 	switch {
 	case err != nil:
-		return fmt.Errorf("user %q: %w", name, err)
-	case !ok:
-		return ErrCredentials
+		return nil, fmt.Errorf("user %q: %w", name, err)
+	case found == nil:
+		return nil, ErrCredentials
 	}
-	p.known.update(login, func(*config.User) *config.User { return user })
-	return nil
+	return p.known.update(login, func(*proven) *proven { return found }), nil
 }
 
 // verify checks the password against each of the user's verifiers, and against the one of
-// nobody until the work of a failure is done.
-func (p *passwords) verify(user *config.User, password string) (bool, error) {
+// nobody until the work of a failure is done. It returns nil for a wrong password.
+func (p *passwords) verify(user *config.User, password string) (*proven, error) {
 	var failed error
 	for _, v := range user.Passwords {
 		ok, err := v.Check(password)
 		if ok {
-			return true, nil
+			return new(proven(v)), nil
 		}
 		if err != nil {
 			failed = err
@@ -89,7 +97,7 @@ func (p *passwords) verify(user *config.User, password string) (bool, error) {
 			failed = err
 		}
 	}
-	return false, failed
+	return nil, failed
 }
 
 // hashPair identifies a pair without holding either part.

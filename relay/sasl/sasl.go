@@ -35,6 +35,9 @@ type Exchange interface {
 	// User is the name that the client claimed; whether it is that user only done tells.
 	// It is empty until the client sent it.
 	User() string
+	// Holds reports whether what the client has logged in with still lets that user in: users,
+	// passwords, tokens and certificates are taken away while connections are open.
+	Holds() bool
 }
 
 // Directory finds users.
@@ -147,10 +150,18 @@ type attempt struct {
 	client Client
 	// user is the name that the client claimed.
 	user string
+	// proof reports whether a user has what the client proved to have; nil before it did.
+	proof func(*config.User) bool
 }
 
 // User implements Exchange.
 func (a *attempt) User() string { return a.user }
+
+// Holds implements Exchange.
+func (a *attempt) Holds() bool {
+	user, err := a.find(a.user)
+	return err == nil && a.proof != nil && a.proof(user)
+}
 
 // find returns the user of that name who may log in on this connection with a password or
 // token. A user who needs a certificate as well is not found without it, so that the answer
@@ -173,10 +184,12 @@ func (a *attempt) checkPassword(name, password string) error {
 	if absent != nil {
 		user = &config.User{}
 	}
-	if err := a.passwords.check(user, name, password, a.client.Address); absent == nil {
-		return err
+	fits, err := a.passwords.check(user, name, password, a.client.Address)
+	if absent != nil {
+		return absent
 	}
-	return absent
+	a.proof = fits.isOf
+	return err
 }
 
 // actAs checks the authorization identity. Many clients repeat the user there; to act as

@@ -31,6 +31,8 @@ type scramSHA256 struct {
 	plus  bool
 	step  scramStep
 	talks []*scram.ServerConversation
+	// verifiers are those of the first talks.
+	verifiers []*proven
 	// failed is why the client cannot log in whatever it proves.
 	failed error
 }
@@ -58,6 +60,7 @@ func (s *scramSHA256) Next(response []byte) ([]byte, bool, error) {
 		// (RFC 4954 §4): the client takes it with an empty response.
 		s.step = scramOver
 		if len(response) == 0 {
+			s.talks = nil
 			return nil, true, nil
 		}
 		err = fmt.Errorf("%w: SCRAM ends with an empty response", ErrMalformed)
@@ -124,6 +127,7 @@ func (s *scramSHA256) credentials(name string) ([]scram.StoredCredentials, error
 				err = fmt.Errorf("user %q: %w", name, broken)
 			} else if len(all) == 0 || c.KeyFactors == all[0].KeyFactors {
 				all = append(all, c)
+				s.verifiers = append(s.verifiers, new(proven(v)))
 			}
 		}
 	}
@@ -139,10 +143,11 @@ func (s *scramSHA256) credentials(name string) ([]scram.StoredCredentials, error
 // final answers the client-final-message with the server's signature.
 func (s *scramSHA256) final(message string) (string, error) {
 	var signature, refusal string
-	for _, talk := range s.talks {
+	for i, talk := range s.talks {
 		answer, err := talk.Step(message)
 		if err == nil {
 			signature = answer
+			s.proof = s.verifiers[i].isOf // a decoy cannot be proved
 			continue
 		}
 		refusal = answer

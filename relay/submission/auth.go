@@ -92,7 +92,7 @@ func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
 
 func (s *session) loggedIn(l *login) {
 	s.mu.Lock()
-	s.user = l.exchange.User()
+	s.user, s.holds = l.exchange.User(), l.exchange.Holds
 	s.mu.Unlock()
 	s.metrics.logins.WithLabelValues(loginOK, l.mechanism).Inc()
 	s.log.Debug("logged in", s.about("mechanism", l.mechanism)...)

@@ -72,6 +72,9 @@ func (s *session) mayMail() (*config.User, *refusal) {
 	if !ok {
 		return nil, refuse(reasonLogin, 421, 4, 7, 0, "This user was removed: log in again").andHangUp()
 	}
+	if !s.holds() {
+		return nil, refuse(reasonLogin, 421, 4, 7, 0, "What this session logged in with is no longer valid: log in again").andHangUp()
+	}
 	return user, nil
 }
 

@@ -31,7 +31,8 @@ type session struct {
 	greeted func() string
 
 	mu     sync.Mutex
-	user   string // who logged in, empty for nobody
+	user   string      // who logged in, empty for nobody
+	holds  func() bool // whether the login is still good
 	tx     *transaction
 	logins int
 }
