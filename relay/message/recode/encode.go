@@ -27,8 +27,6 @@ func newEncoder(kind actionKind, w *bufio.Writer) encoder {
 		return &base64Encoder{lines: lines, encoder: base64.NewEncoder(base64.StdEncoding, lines)}
 	case wrapBase64:
 		return &lineBreaker{w: w}
-	case scrub:
-		return &scrubber{w: w}
 	}
 	return plain{w}
 }
@@ -40,7 +38,8 @@ func (p plain) write(piece []byte) { _, _ = p.w.Write(piece) }
 func (p plain) close(bool)         {}
 
 // lineBreaker writes base64 in lines. What does not belong to base64 has no meaning there
-// (RFC 2045 §6.8), so line ends and octets above 127 can go.
+// (RFC 2045 §6.8), so line ends and octets above 127 can go, and hyphens, which could make a
+// new line a delimiter.
 type lineBreaker struct {
 	w      *bufio.Writer
 	column int
@@ -53,7 +52,7 @@ func (l *lineBreaker) Write(p []byte) (int, error) {
 
 func (l *lineBreaker) write(piece []byte) {
 	for _, c := range piece {
-		if c <= ' ' || c >= utf8.RuneSelf {
+		if c <= ' ' || c == '-' || c >= utf8.RuneSelf {
 			continue
 		}
 		if l.column == encodedLine {
@@ -97,28 +96,3 @@ func (b *base64Encoder) close(delimited bool) {
 	_ = b.encoder.Close() // a lineBreaker never fails
 	b.lines.close(delimited)
 }
-
-// scrubber makes text that nobody reads harmless.
-type scrubber struct {
-	w      *bufio.Writer
-	column int
-}
-
-func (s *scrubber) write(piece []byte) {
-	for _, c := range piece {
-		switch {
-		case c == '\r' || c == '\n':
-			s.column = -1
-		case s.column == MaxLine:
-			_, _ = s.w.WriteString("\r\n")
-			s.column = 0
-		}
-		if c >= utf8.RuneSelf {
-			c = '?'
-		}
-		_ = s.w.WriteByte(c)
-		s.column++
-	}
-}
-
-func (s *scrubber) close(bool) {}

@@ -23,8 +23,9 @@ type entity struct {
 	isMessage bool
 	inDigest  bool // the default type is message/rfc822 (RFC 2046 §5.1.5)
 
-	// boundary of a multipart; closed after its last delimiter.
+	// boundary of a multipart; opened after its first delimiter, closed after its last.
 	boundary string
+	opened   bool
 	closed   bool
 	digest   bool
 
@@ -51,7 +52,6 @@ const maxBoundary = 200
 // classify reads what the header says of the content.
 func (e *entity) classify(header []byte) {
 	fields := splitFields(header)
-	e.encoding = strings.ToLower(firstWord(fields.value("content-transfer-encoding")))
 	value := fields.value("content-type")
 	e.typed = value != ""
 	contentType := strings.ToLower(firstWord(value))
@@ -63,6 +63,7 @@ func (e *entity) classify(header []byte) {
 	}
 	major, minor, _ := strings.Cut(contentType, "/")
 	e.text = major == "text"
+	e.encoding = transferEncoding(fields.value("content-transfer-encoding"), e.text || major == "multipart")
 	switch {
 	case contentType == "multipart/signed":
 		e.kind, e.signed = opaque, true
@@ -81,6 +82,21 @@ func (e *entity) classify(header []byte) {
 		// RFC 2046 §5.2: these allow no encoding.
 		e.kind = opaque
 	}
+}
+
+// transferEncoding returns a Content-Transfer-Encoding in lower case. Programs write "8-bit",
+// "utf-8" or quotes there: for plain content, text or parts, an unknown one is read as 8bit, as
+// mail programs do. An encoding whose name says that it is a private one (RFC 2045 §6.3) stays.
+func transferEncoding(value string, plain bool) string {
+	encoding := strings.ToLower(strings.Trim(firstWord(value), `"'`))
+	switch encoding {
+	case "", "7bit", "8bit", "binary", "quoted-printable", "base64", "uuencode":
+		return encoding
+	}
+	if plain && !strings.HasPrefix(encoding, "x-") {
+		return "8bit"
+	}
+	return encoding
 }
 
 func validBoundary(s string) bool {
@@ -110,7 +126,11 @@ func parameter(value, name string) string {
 		if quoted, ok := strings.CutPrefix(v, `"`); ok {
 			return unquote(quoted)
 		}
-		return firstWord(v)
+		// Not a comment either: "boundary=----=_Part(1)" is often written without its quotes.
+		if end := strings.IndexAny(v, "; \t"); end >= 0 {
+			v = v[:end]
+		}
+		return v
 	}
 	return ""
 }

@@ -9,8 +9,11 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // decoded is the content of a message's parts, as the standard library reads it.
@@ -72,6 +75,7 @@ func FuzzContentStaysTheSame(f *testing.F) {
 		header := []string{"", "Content-Type: text/html\r\n", "Content-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n", "Content-Transfer-Encoding: 8bit\r\n"}
 		in := "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_\"\r\n\r\n--=_\r\n" +
 			header[types%4] + "\r\n" + string(a) + "\r\n--=_\r\n" + header[types/4%4] + "\r\n" + string(b) + "\r\n--=_--\r\n"
+		checkUnopened(t, strings.Replace(in, "\"=_\"", "wrong", 1), Limits{SevenBit: sevenBit})
 		out, err := recode(in, Limits{SevenBit: sevenBit})
 		if err != nil {
 			t.Fatal(err)
@@ -83,6 +87,23 @@ func FuzzContentStaysTheSame(f *testing.F) {
 	})
 }
 
+// checkUnopened checks that a multipart without any of its delimiters, which readers see as it
+// is, is refused or keeps all but its line ends.
+func checkUnopened(t *testing.T, in string, limits Limits) {
+	t.Helper()
+	out, err := recode(in, limits)
+	if errors.Is(err, ErrUnfit) {
+		return
+	}
+	_, was, _ := strings.Cut(in, "\r\n\r\n")
+	_, is, _ := strings.Cut(out, "\r\n\r\n")
+	if unbroken(is) != unbroken(was) {
+		t.Fatalf("%v: %q became %q", err, in, out)
+	}
+}
+
+func unbroken(s string) string { return strings.ReplaceAll(s, "\r\n", "") }
+
 // FuzzRecode gives any message: what comes out is within the limits and needs no change.
 func FuzzRecode(f *testing.F) {
 	for _, s := range []string{
@@ -93,17 +114,83 @@ func FuzzRecode(f *testing.F) {
 		f.Add([]byte(s), true)
 		f.Add([]byte(strings.ReplaceAll(s, "x", strings.Repeat("x ", 600))), false)
 	}
+	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n"+strings.Repeat("x", 74)+"--b\n\xff\n--b--\n"), true)
 	f.Fuzz(func(t *testing.T, in []byte, sevenBit bool) {
 		out, err := recode(string(normalised(in)), Limits{SevenBit: sevenBit})
 		if err != nil {
 			return
 		}
 		checkWire(t, out, false)
+		was, is := contentOf(string(normalised(in))), contentOf(out)
+		if !slices.EqualFunc(was.decoded, is.decoded, func(a, b string) bool { return a == b || a == undecodable }) {
+			t.Fatalf("%q became %q, its content %q became %q", in, out, was.decoded, is.decoded)
+		}
+		if sevenBit && is.eightBit {
+			t.Fatalf("%q became %q, which has 8-bit content", in, out)
+		}
 		again, err := recode(out, Limits{SevenBit: sevenBit})
 		if err != nil || again != out {
 			t.Fatalf("%q became %q and then %q, %v", in, out, again, err)
 		}
 	})
+}
+
+// contents are what a message's parts hold.
+type contents struct {
+	// decoded is the content of each part that can be decoded, and what stands around parts
+	// where there are none, without line ends.
+	decoded []string
+	// eightBit is said of all but headers.
+	eightBit bool
+	// scanned is the raw content by entity.
+	scanned []string
+}
+
+// undecodable is content of which nobody knows what it means.
+const undecodable = "undecodable"
+
+// malformed is an equals sign that begins nothing (RFC 2045 §6.7).
+var malformed = regexp.MustCompile(`=([^0-9A-Fa-f\r]|[0-9A-Fa-f]([^0-9A-Fa-f]|$)|\r[^\n]|$)`)
+
+func contentOf(message string) *contents {
+	c := new(contents)
+	w := newWalker(c)
+	_, _ = w.Write([]byte(message))
+	w.close()
+	return c
+}
+
+func (c *contents) header(e *entity, _ []byte) {
+	for len(c.scanned) <= e.index {
+		c.scanned = append(c.scanned, "")
+	}
+}
+
+func (c *contents) body(e *entity, piece []byte, _ bool) { c.frame(e, piece, false) }
+
+func (c *contents) frame(e *entity, piece []byte, _ bool) {
+	c.scanned[e.index] += string(piece)
+	c.eightBit = c.eightBit || bytes.ContainsFunc(piece, func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
+func (c *contents) end(e *entity, delimited bool) {
+	text := c.scanned[e.index]
+	switch {
+	case e.kind == parted && e.opened, e.kind == enclosed:
+		return
+	case e.kind == parted:
+		text = unbroken(text)
+	case e.kind == leaf:
+		if delimited {
+			text = strings.TrimSuffix(text, "\r\n")
+		}
+		var err error
+		text, err = decodeBody(e.encoding, strings.NewReader(text))
+		if err != nil || e.encoding == "quoted-printable" && malformed.MatchString(c.scanned[e.index]) {
+			text = undecodable
+		}
+	}
+	c.decoded = append(c.decoded, text)
 }
 
 // checkWire checks what every server may rely on.

@@ -26,7 +26,7 @@ const (
 	toBase64              // encode as base64
 	wrapQuoted            // break the lines of what is quoted-printable already
 	wrapBase64            // break the lines of what is base64 already
-	scrub                 // what readers pass over: preamble and epilogue
+	fold                  // break the lines of what stands around parts: preamble and epilogue
 )
 
 // Plan is what has to change in a message.
@@ -54,7 +54,7 @@ func (s *Scanner) Plan(limits Limits) (*Plan, error) {
 		}
 		var err error
 		if f.long || limits.SevenBit && f.eightBit > 0 {
-			if p.actions[i], err = f.mend(); err != nil {
+			if p.actions[i], err = f.mend(limits); err != nil {
 				return nil, err
 			}
 		}
@@ -64,12 +64,12 @@ func (s *Scanner) Plan(limits Limits) (*Plan, error) {
 }
 
 // mend chooses what to do with content that cannot stay as it is.
-func (f *facts) mend() (action, error) {
+func (f *facts) mend(limits Limits) (action, error) {
 	switch {
 	case f.signed:
 		return action{}, ErrSigned
-	case f.kind == parted:
-		return action{kind: scrub}, nil
+	case f.kind == parted && f.foldable(limits):
+		return action{kind: fold}, nil
 	case f.kind != leaf:
 		return action{}, ErrUnfit
 	}
@@ -82,6 +82,13 @@ func (f *facts) mend() (action, error) {
 		return f.encode(), nil
 	}
 	return action{}, ErrUnfit
+}
+
+// foldable reports whether what a multipart has besides its parts can be folded. Readers pass
+// over that, unless there are no parts: a multipart that names another boundary than it uses
+// is all preamble, and must lose nothing.
+func (f *facts) foldable(limits Limits) bool {
+	return f.opened || !f.unbreakable && (!limits.SevenBit || f.eightBit == 0)
 }
 
 // encode chooses the encoding that people can still read for text that is mostly ASCII, and
@@ -108,12 +115,13 @@ func (p *Plan) Copy(w io.Writer, r io.Reader) error {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	c := &copier{plan: p, w: out}
+	c := &copier{plan: p, w: out, folder: folder{w: out, sevenBit: p.limits.SevenBit}}
 	walk := newWalker(c)
 	if _, err := io.Copy(walk, r); err != nil {
 		return fmt.Errorf("read the message: %w", err)
 	}
 	walk.close()
+	c.folder.flush()
 	return out.Flush()
 }
 
@@ -122,6 +130,7 @@ type copier struct {
 	plan    *Plan
 	w       *bufio.Writer
 	encoder encoder
+	folder  folder
 }
 
 func (c *copier) action(e *entity) action { return c.plan.actions[e.index] }
@@ -137,11 +146,12 @@ func (c *copier) header(e *entity, raw []byte) {
 
 func (c *copier) body(_ *entity, piece []byte, _ bool) { c.encoder.write(piece) }
 
-func (c *copier) frame(e *entity, piece []byte, first bool) {
-	if first {
-		c.encoder = newEncoder(c.action(e).kind, c.w)
+func (c *copier) frame(e *entity, piece []byte, _ bool) {
+	if c.action(e).kind == fold {
+		c.folder.write(piece)
+		return
 	}
-	c.encoder.write(piece)
+	_, _ = c.w.Write(piece)
 }
 
 func (c *copier) end(e *entity, delimited bool) {

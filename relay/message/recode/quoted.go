@@ -116,6 +116,9 @@ func (q *quoted) put(token ...byte) {
 	if q.column+len(token) >= encodedLine {
 		_, _ = q.w.WriteString("=\r\n")
 		q.column = 0
+		if token[0] == '-' {
+			token = []byte("=2D") // the new line must not be a delimiter
+		}
 	}
 	_, _ = q.w.Write(token)
 	q.column += len(token)

@@ -79,6 +79,18 @@ func TestEightBitIsEncodedPartByPart(t *testing.T) {
 		{"in what is encoded already",
 			"Content-Transfer-Encoding: quoted-printable\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n=3D\u00fc\n",
 			"Content-Transfer-Encoding: quoted-printable\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n=3D=C3=BC\n"},
+		{"boundary without the quotes it needs",
+			"Content-Type: multipart/mixed; boundary=----=_Part(1)\n\n------=_Part(1)\n\ngr\u00fcn, and much more text\n------=_Part(1)--\n",
+			"Content-Type: multipart/mixed; boundary=----=_Part(1)\n\n------=_Part(1)\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\ngr=C3=BCn, and much more text\n------=_Part(1)--\n"},
+		{"encoding that is none",
+			"MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: utf-8\n\ngr\u00fcn, and much more text\n",
+			"MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\ngr=C3=BCn, and much more text\n"},
+		{"encoding in quotes",
+			"MIME-Version: 1.0\nContent-Type: image/x\nContent-Transfer-Encoding: \"8bit\"\n\n\u00fc\n",
+			"MIME-Version: 1.0\nContent-Type: image/x\nContent-Transfer-Encoding: base64\n\nw7wNCg==\n"},
+		{"encoding of parts misspelt",
+			"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8-bit\n\n--b\n\ngr\u00fcn, and much more text\n--b--\n",
+			"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 7bit\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\ngr=C3=BCn, and much more text\n--b--\n"},
 		{"outer delimiter ends inner parts",
 			"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n--i\n\n\u00fc much more text\n--o\n\nplain\n--o--\n",
 			"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n--i\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n=C3=BC much more text\n--o\n\nplain\n--o--\n"},
@@ -149,6 +161,10 @@ func TestWhatHasNoEncodingIsUnfit(t *testing.T) {
 	for name, in := range map[string]string{
 		"unknown encoding": "Content-Transfer-Encoding: x-uuencode\n\n\u00fc\n",
 		"message/partial":  "Content-Type: message/partial\n\n\u00fc\n",
+		"private encoding": "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: uuencode\n\n\u00fc\n",
+		"wrong boundary":   "Content-Type: multipart/mixed; boundary=abc\n\n--abd\n\nBest\u00e4tigung\n--abd--\n",
+		"only an end":      "Content-Type: multipart/mixed; boundary=b\n\n--b--\nBest\u00e4tigung\n",
+		"unbreakable":      "Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("y", MaxLine+1) + "\n",
 		"no boundary":      "Content-Type: multipart/mixed\n\n\u00fc\n",
 		"long field":       "X: " + strings.Repeat("y", MaxLine) + "\n\n",
 		"huge header":      strings.Repeat("X: y\n", maxHeader/5+1) + "X: " + strings.Repeat("y ", MaxLine) + "\n\n\u00fc\n",
@@ -183,6 +199,40 @@ func TestLongHeaderLinesAreFolded(t *testing.T) {
 		unfold := strings.NewReplacer(",\r\n ", ",", "\r\n ", " ")
 		if unfold.Replace(got) != lines(tc.in) {
 			t.Errorf("%s: got %q", tc.name, unfold.Replace(got))
+		}
+	}
+}
+
+func TestLongLinesAroundPartsAreFoldedAndKeepTheirCharacters(t *testing.T) {
+	t.Parallel()
+	words := strings.Repeat("Gr\u00fc\u00dfe ", 300)
+	word := strings.Repeat("\u00fc", 900)
+	start := lines("Content-Type: multipart/mixed; boundary=b\n\n")
+	for _, tc := range []struct{ name, in, want string }{
+		{"no part, as of a wrong boundary", words + "\r\n--c\r\n" + words, unbroken(words + "--c" + words)},
+		{"preamble", words + "\r\n--b\r\n\r\nx\r\n--b--\r\n", words + "--bx--b--"},
+		{"one long word in an epilogue", "--b\r\n\r\nx\r\n--b--\r\n" + word, "--bx--b--" + word[:MaxLine] + " " + word[MaxLine:]},
+	} {
+		got, err := recode(start+tc.in, Limits{})
+		if err != nil || unbroken(strings.TrimPrefix(got, start)) != tc.want {
+			t.Errorf("%s: %v: %q", tc.name, err, got)
+			continue
+		}
+		checkWire(t, got, false)
+	}
+}
+
+// A part whose new lines were a delimiter would end there.
+func TestNewLinesAreNoDelimiters(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"", "Content-Transfer-Encoding: quoted-printable\r\n", "Content-Transfer-Encoding: base64\r\n"} {
+		for column := range encodedLine {
+			part := strings.Repeat("x", column) + "--b\r\n" + strings.Repeat("y ", MaxLine)
+			in := "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + header + "\r\nx" + part + "\r\n--b--\r\n"
+			got, err := recode(in, Limits{})
+			if err != nil || strings.Count(got, "\r\n--b") != 2 {
+				t.Fatalf("column %d: %v: %q", column, err, got)
+			}
 		}
 	}
 }

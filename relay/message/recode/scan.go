@@ -26,6 +26,10 @@ type facts struct {
 	size       int64
 	eightBit   int64
 	long       bool
+	// unbreakable means that a long line has no white space where it can be broken.
+	unbreakable bool
+	// opened means that a multipart has a part.
+	opened bool
 	// notUTF8 means that the content is none.
 	notUTF8 bool
 }
@@ -36,6 +40,7 @@ type Scanner struct {
 	walker  *walker
 	facts   []facts
 	column  int
+	run     int    // octets since the last white space
 	partial []byte // the start of a UTF-8 character
 	over    bool
 }
@@ -77,6 +82,7 @@ func (s *Scanner) frame(e *entity, piece []byte, first bool) {
 func (s *Scanner) end(e *entity, _ bool) {
 	f := &s.facts[e.index]
 	f.kind = e.kind // which changes when there are too many parts
+	f.opened = e.opened
 	f.notUTF8 = f.notUTF8 || len(s.partial) > 0 && e.kind == leaf
 	s.partial = s.partial[:0]
 }
@@ -84,12 +90,16 @@ func (s *Scanner) end(e *entity, _ bool) {
 // measure counts a piece of a line.
 func (f *facts) measure(s *Scanner, piece []byte, first bool) {
 	if first {
-		s.column = 0
+		s.column, s.run = 0, 0
 	}
 	for _, c := range piece {
 		if c >= utf8.RuneSelf {
 			f.eightBit++
 		}
+		if s.run++; c == ' ' || c == '\t' || c == '\r' {
+			s.run = 0
+		}
+		f.unbreakable = f.unbreakable || s.run >= MaxLine
 	}
 	f.size += int64(len(piece))
 	s.column += len(piece)

@@ -165,6 +165,7 @@ func (w *walker) delimiter(line []byte) bool {
 		case w.count >= maxParts:
 			e.kind = opaque
 		default:
+			e.opened = true
 			w.begin(e)
 		}
 		return true
