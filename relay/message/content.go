@@ -9,11 +9,19 @@ import (
 	"sync"
 )
 
-// MaxHeaderBytes bounds the header of a message, which is held in memory.
-const MaxHeaderBytes = 256 << 10
+// Bounds of the header of a message, which is held in memory. Each field takes some of it
+// besides its bytes.
+const (
+	MaxHeaderBytes  = 256 << 10
+	MaxHeaderFields = 1000
+)
 
-// ErrHeaderTooLarge means that the header is longer than MaxHeaderBytes.
-var ErrHeaderTooLarge = fmt.Errorf("the header of the message is larger than %d KiB", MaxHeaderBytes>>10)
+var (
+	// ErrHeaderTooLarge means that the header is longer than MaxHeaderBytes.
+	ErrHeaderTooLarge = fmt.Errorf("the header of the message is larger than %d KiB", MaxHeaderBytes>>10)
+	// ErrTooManyFields means that the header has more than MaxHeaderFields.
+	ErrTooManyFields = fmt.Errorf("the message has more than %d header fields", MaxHeaderFields)
+)
 
 // Content is a message that is being read.
 type Content struct {
@@ -33,16 +41,22 @@ var contents = sync.Pool{New: func() any {
 }}
 
 // ReadContent reads the header of the message in r. The body stays in r until WriteBody.
-// Errors are ErrBareCR, ErrNUL, ErrHeaderTooLarge and those of r. Close must be called in
-// any case but an error.
+// Errors are ErrBareCR, ErrNUL, ErrHeaderTooLarge, ErrTooManyFields and those of r. Close must
+// be called in any case but an error.
 //
 // A message without an empty line after its header is mended: the first line that is no
 // header field starts the body.
-func ReadContent(r io.Reader) (*Content, error) {
+func ReadContent(r io.Reader) (*Content, error) { return readContent(r, 1) }
+
+// ReadAccepted is ReadContent for a message that was accepted before: its header may have
+// grown to twice the bounds by what the relay added and folded.
+func ReadAccepted(r io.Reader) (*Content, error) { return readContent(r, 2) }
+
+func readContent(r io.Reader, times int) (*Content, error) {
 	c := contents.Get().(*Content)
 	c.lines.reset(r)
 	c.body.Reset(&c.lines)
-	if err := c.readHeader(); err != nil {
+	if err := c.readHeader(times*MaxHeaderBytes, times*MaxHeaderFields); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -57,10 +71,9 @@ func (c *Content) Close() {
 }
 
 // readHeader reads up to the line that ends the header.
-func (c *Content) readHeader() error {
-	size := 0
-	for {
-		line, err := c.readLine(MaxHeaderBytes - size)
+func (c *Content) readHeader(maxBytes, maxFields int) error {
+	for size := 0; ; {
+		line, err := c.readLine(maxBytes - size)
 		if err == io.EOF {
 			return nil
 		}
@@ -74,6 +87,9 @@ func (c *Content) readHeader() error {
 		if !c.Header.addLine(line) {
 			c.start = line
 			return nil
+		}
+		if len(c.Header.fields) > maxFields {
+			return ErrTooManyFields
 		}
 	}
 }

@@ -151,13 +151,16 @@ func TestReceivedShowsOnlySafeText(t *testing.T) {
 func TestReadContentRefuses(t *testing.T) {
 	t.Parallel()
 	cut := errors.New("cut")
+	fields := strings.Repeat("a:\r\n", MaxHeaderFields)
 	huge := strings.Repeat("X-Filler: "+strings.Repeat("y", 980)+"\r\n", 300)
 	for _, tc := range []struct {
 		name string
 		src  io.Reader
 		want error
 	}{
-		{"many fields", strings.NewReader(huge + "\r\n"), ErrHeaderTooLarge},
+		{"too many fields", strings.NewReader(fields + "a:\r\n"), ErrTooManyFields},
+		{"as many fields as there may be", strings.NewReader(fields + "\r\n"), nil},
+		{"many large fields", strings.NewReader(huge + "\r\n"), ErrHeaderTooLarge},
 		{"one endless field", strings.NewReader("X: " + strings.Repeat("y", MaxHeaderBytes)), ErrHeaderTooLarge},
 		{"one endless fold", strings.NewReader("X: y\r\n" + strings.Repeat(" z\r\n", MaxHeaderBytes/4)), ErrHeaderTooLarge},
 		{"bare CR", strings.NewReader("X: y\rFrom: z\r\n\r\n"), ErrBareCR},

@@ -187,6 +187,8 @@ func contentRefusal(err error, maxSize int64) *refusal {
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a NUL octet: encode binary content")
 	case errors.Is(err, message.ErrHeaderTooLarge):
 		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The header is larger than %d octets", message.MaxHeaderBytes))
+	case errors.Is(err, message.ErrTooManyFields):
+		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The message has more than %d header fields", message.MaxHeaderFields))
 	case errors.Is(err, smtp.ErrTooLongLine):
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a line that is too long").andHangUp()
 	}

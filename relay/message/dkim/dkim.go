@@ -97,7 +97,7 @@ const endOfHeader = "\r\n\r\n"
 // start begins a signature with each key that fits the header.
 func (s *Signer) start(header []byte) error {
 	s.started = true
-	content, err := message.ReadContent(bytes.NewReader(header))
+	content, err := message.ReadAccepted(bytes.NewReader(header))
 	if err != nil {
 		return fmt.Errorf("read the header: %w", err)
 	}

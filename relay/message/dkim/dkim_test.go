@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim/dkimtest"
 )
 
@@ -56,7 +57,7 @@ const text = "Received: from a\r\n\tby b\r\nFrom: App <app@example.com>\r\nTo:  
 
 func TestBothSignaturesAreValid(t *testing.T) {
 	t.Parallel()
-	for name, message := range map[string]string{
+	for name, content := range map[string]string{
 		"text":             text,
 		"empty body":       "From: a@example.com\r\n\r\n",
 		"blank body":       "From: a@example.com\r\n\r\n \r\n\r\n",
@@ -65,16 +66,18 @@ func TestBothSignaturesAreValid(t *testing.T) {
 		"8-bit":            "From: M\u00fcller <a@example.com>\r\n\r\ngr\u00fc\u00dfe\r\n",
 		"large body":       "From: a@example.com\r\n\r\n" + strings.Repeat(strings.Repeat("x ", 40)+"\r\n", 5000),
 		"twice the fields": "From: a@example.com\r\nTo: b@x.test\r\nTo: c@x.test\r\nFrom: d@example.com\r\n\r\nx\r\n",
+		"large header":     "From: a@example.com\r\n" + strings.Repeat("X-Filler: "+strings.Repeat("y", 988)+"\r\n", message.MaxHeaderBytes/1000+1) + "\r\nx\r\n",
+		"all fields":       "From: a@example.com\r\n" + strings.Repeat("a:\r\n", message.MaxHeaderFields) + "\r\nx\r\n",
 		"many fields":      "From: a@example.com\r\n" + strings.Repeat("References: <x@y>\r\nTo: b@x.test\r\n", 200) + "\r\nx\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			signatures := sign(t, message)
+			signatures := sign(t, content)
 			if len(signatures) != 2 {
 				t.Fatalf("%d signatures: %q", len(signatures), signatures)
 			}
 			for i, algorithm := range []string{"rsa-sha256", "ed25519-sha256"} {
-				tags, err := dkimtest.Verify(signatures[i]+message, publicKeys())
+				tags, err := dkimtest.Verify(signatures[i]+content, publicKeys())
 				if err != nil || tags["a"] != algorithm || tags["d"] != "example.com" {
 					t.Errorf("%v: %q", err, signatures[i])
 				}
