@@ -72,24 +72,53 @@ func (s Submission) unwanted(f field) bool {
 }
 
 // authenticator is the authserv-id of an Authentication-Results field (RFC 8601 §2.2): its
-// first word, after any comments.
+// first word, which may be in quotes and have comments before it.
 func authenticator(value string) string {
-	value, _, _ = strings.Cut(value, ";")
-	for depth, i := 0, 0; i < len(value); i++ {
+	value = withoutComments(value)
+	id := ""
+	if quoted, ok := strings.CutPrefix(value, `"`); ok {
+		id = strings.TrimSpace(unquote(quoted))
+	} else if end := strings.IndexFunc(value, endsToken); end >= 0 {
+		id = value[:end]
+	} else {
+		id = value
+	}
+	return strings.TrimSuffix(id, ".")
+}
+
+// withoutComments is what follows the comments and white space that value begins with
+// (RFC 5322 §3.2.2).
+func withoutComments(value string) string {
+	depth := 0
+	for i := 0; i < len(value); i++ {
 		switch c := value[i]; {
-		case c == '\\':
+		case depth > 0 && c == '\\':
 			i++
 		case c == '(':
 			depth++
-		case c == ')' && depth > 0:
+		case depth > 0 && c == ')':
 			depth--
 		case depth == 0 && c != ' ' && c != '\t':
-			id := strings.FieldsFunc(value[i:], func(r rune) bool { return strings.ContainsRune(" \t(\"", r) })
-			return strings.TrimSuffix(strings.Join(id[:min(1, len(id))], ""), ".")
+			return value[i:]
 		}
 	}
 	return ""
 }
+
+// unquote is a quoted-string (RFC 5322 §3.2.4) from behind its first quote, up to its last.
+func unquote(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s) && s[i] != '"'; i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// endsToken reports whether r ends a token (RFC 2045 §5.1).
+func endsToken(r rune) bool { return strings.ContainsRune(" \t()<>@,;:\\\"/[]?=", r) }
 
 func (h *Header) add(name, value string) {
 	h.fields = append(h.fields, field{name: strings.ToLower(name), raw: []byte(name + ": " + value + "\r\n")})
