@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // Limits of RFC 5321 §4.5.3.1 and RFC 1035 §2.3.4, in octets.
@@ -108,10 +110,10 @@ func checkLocalPart(s string) error {
 
 // isAtext reports whether r may stand in an atom (RFC 5322 §3.2.3, RFC 6531 §3.3). Outside
 // ASCII only visible characters may: a line separator or a direction override in an address
-// can only deceive.
+// can only deceive, and what stands for an unknown character means no mailbox.
 func isAtext(r rune) bool {
 	if r >= utf8.RuneSelf {
-		return unicode.IsGraphic(r) && !unicode.IsSpace(r)
+		return unicode.IsGraphic(r) && !unicode.IsSpace(r) && r != utf8.RuneError
 	}
 	return isLetterDigit(r) || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
 }
@@ -134,6 +136,9 @@ func checkDomain(s string) error {
 		if err := checkLabel(label); err != nil {
 			return err
 		}
+	}
+	if !isASCII(s) && !isRegistrable(s) {
+		return &AddressError{BadDomain, "the domain is not written as IDNA registers it: use lower case and no look-alike forms, or its A-labels (xn--)"}
 	}
 	last := labels[len(labels)-1]
 	if len(labels) == 1 {
@@ -171,6 +176,24 @@ func isLetterDigit(r rune) bool {
 // none of the characters that look or act like a dot.
 func isIdentifier(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)
+}
+
+// isRegistrable reports whether a domain outside ASCII is one that there can be (RFC 5891 §4).
+// Other spellings are mapped to such a domain by some programs and not by others, so that a
+// list of domains could be gone around.
+func isRegistrable(domain string) bool {
+	_, err := idna.Registration.ToASCII(lowerASCII(domain))
+	return err == nil
+}
+
+// lowerASCII lowers the letters A to Z only, as no others are equal in a domain.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 func isASCII(s string) bool {

@@ -81,7 +81,7 @@ func TestParseAddressNamesTheFault(t *testing.T) {
 
 func TestParseAddressWithSMTPUTF8(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"ä@example.com", "送信@例え.テスト", "a@bücher.example", "a@example.com"} {
+	for _, s := range []string{"ä@example.com", "送信@例え.テスト", "a@bücher.example", "a@BüCHER.Example", "a@пример.рф", "a@straße.de", "a@例え.jp", "a@example.com"} {
 		a, err := ParseAddress(s, true)
 		if err != nil || a.String() != s || a.ASCII() != (s == "a@example.com") {
 			t.Errorf("ParseAddress(%q) = %v, %v", s, a, err)
@@ -93,6 +93,22 @@ func TestParseAddressWithSMTPUTF8(t *testing.T) {
 	} {
 		if a, err := ParseAddress(s, true); err == nil {
 			t.Errorf("ParseAddress(%q) = %v, want an error", s, a)
+		}
+	}
+}
+
+// TestParseAddressTakesADomainInOneSpellingOnly: programs that map domains (UTS 46) take each of
+// these for another one, and the relay's lists do not.
+func TestParseAddressTakesADomainInOneSpellingOnly(t *testing.T) {
+	t.Parallel()
+	for _, domain := range []string{
+		"ｅvil.example", "ｅｖｉｌ.ｅｘａｍｐｌｅ", "evil.ｅxample", "ev\u034fil.example", "e\ufe00vil.example",
+		"b\u00dccher.example", "bu\u0308cher.example", "\u212aelvin.example", "\u0301vil.example",
+	} {
+		_, err := ParseAddress("a@"+domain, true)
+		var bad *AddressError
+		if !errors.As(err, &bad) || bad.Fault != BadDomain {
+			t.Errorf("%+q: %v", domain, err)
 		}
 	}
 }

@@ -26,8 +26,9 @@ func (h *Header) Addresses(name string) ([]string, error) {
 		if !strings.EqualFold(f.name, name) {
 			continue
 		}
-		// Display names in legacy character sets are common and harmless.
-		list, err := addressParser.ParseList(strings.ToValidUTF8(f.value(), "?"))
+		// Display names in legacy character sets are common and harmless; ParseAddress refuses
+		// what stands for them in an address.
+		list, err := addressParser.ParseList(strings.ToValidUTF8(f.value(), "\ufffd"))
 		if err != nil || len(list) == 0 {
 			return nil, ErrBadAddresses
 		}

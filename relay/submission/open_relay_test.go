@@ -89,6 +89,38 @@ func TestNothingGetsAroundTheRecipientLists(t *testing.T) {
 	c.do("RCPT TO:<bob@ALLOWED.example>", "250 ")
 }
 
+// TestNothingGetsAroundADenyListInOtherCharacters: what an upstream may map to a denied domain
+// is either refused as that domain or no domain at all.
+func TestNothingGetsAroundADenyListInOtherCharacters(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(f *fixture) {
+		f.config.Message.Recipients = config.Recipients{Deny: []string{"evil.example", "xn--bcher-kva.example", "*.xn--bcher-kva.example"}}
+	})
+	c := f.login()
+	c.do("MAIL FROM:<app@example.com> SMTPUTF8", "250 ")
+	const denied, noDomain = "550 5.7.1 this relay does not send to ", "501 5.1.2 "
+	for _, recipient := range []struct{ domain, answer string }{
+		{"EVIL.example", denied},
+		{"bücher.example", denied},
+		{"BüCHER.example", denied},
+		{"XN--BCHER-KVA.example", denied},
+		{"mail.bücher.example", denied},
+		{"ｅvil.example", noDomain},
+		{"ｅｖｉｌ.ｅｘａｍｐｌｅ", noDomain},
+		{"evil。example", noDomain},
+		{"ev\u034fil.example", noDomain},
+		{"ev\u00adil.example", noDomain},
+		{"e\ufe00vil.example", noDomain},
+		{"b\u00dccher.example", noDomain},
+		{"bu\u0308cher.example", noDomain},
+	} {
+		c.do("RCPT TO:<r@"+recipient.domain+">", recipient.answer)
+	}
+	c.do("DATA", "50")
+	f.storedNothing()
+	c.do("RCPT TO:<r@bücherei.example>", "250 ")
+}
+
 func (f *fixture) storedNothing() {
 	f.t.Helper()
 	if n := len(f.spool.messages()); n != 0 {
