@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
@@ -46,6 +47,21 @@ func checkField(user *config.User, h *message.Header, field string) error {
 			denied.Field = field
 			return denied
 		}
+		if maySendAsAny(user) {
+			continue
+		}
+		if err := checkReading(address); err != nil {
+			return &HeaderError{fmt.Sprintf("the %s header field has an address that cannot be used: %v", field, err)}
+		}
 	}
 	return nil
+}
+
+// checkReading refuses an address that programs read, or show, as another one than the user's.
+func checkReading(address string) error {
+	a, err := message.ParseAddress(address, true)
+	if err == nil && strings.Contains(a.LocalPart, "=?") {
+		return errors.New("the part before the @ has an encoded word, which is allowed in names only (RFC 2047 section 5)")
+	}
+	return err
 }

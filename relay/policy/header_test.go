@@ -46,6 +46,15 @@ func TestCheckHeader(t *testing.T) {
 		{"null address", "From: <>\r\n", unclear},
 		{"no domain", "From: root\r\n", unclear},
 		{"quoted local-part", "From: \"evil@evil.example\"@example.com\r\n", "may not send as"},
+		{"a name in a legacy character set", "From: Caf\xe9 <app@example.com>\r\n", allowed},
+		{"a domain with a line separator", "From: app@evil.example\u2028.sub.example.com\r\n", unclear},
+		{"a domain with an octet that is no UTF-8", "From: app@evil.example\xe9.sub.example.com\r\n", unclear},
+		{"a local-part with an octet that is no UTF-8", "From: caf\xe9@example.com\r\n", unclear},
+		{"a local-part that changes its direction", "From: app\u202emoc.live@example.com\r\n", unclear},
+		{"a local-part with an encoded word", "From: <=?utf-8?q?evil=40evil.example=3e=20?=@example.com>\r\n", unclear},
+		{"a Sender with an encoded word", "From: app@example.com\r\nSender: =?utf-8?q?evil=40evil.example?=@example.com\r\n", unclear},
+		{"a domain in a spelling of its own", "From: app@b\u00dccher.sub.example.com\r\n", unclear},
+		{"own address beyond ASCII", "From: \u00e4pp@b\u00fccher.sub.example.com\r\n", allowed},
 		{"own Sender", "From: app@example.com\r\nSender: app@example.com\r\n", allowed},
 		{"another's Sender", "From: app@example.com\r\nSender: evil@evil.example\r\n", denied + "Sender"},
 		{"second Sender field", "Sender: app@example.com\r\nSender: evil@evil.example\r\n", denied + "Sender"},
@@ -58,7 +67,7 @@ func TestCheckHeader(t *testing.T) {
 		{"Reply-To is free", "From: app@example.com\r\nReply-To: evil@evil.example\r\n", allowed},
 		{"From in the body", "From: app@example.com\r\n\r\nFrom: evil@evil.example\r\n", allowed},
 	} {
-		err := CheckHeader(&config.User{Name: "app.shop", Senders: []string{"example.com", "<>"}}, headerOf(t, tc.header))
+		err := CheckHeader(&config.User{Name: "app.shop", Senders: []string{"example.com", "*.sub.example.com", "<>"}}, headerOf(t, tc.header))
 		if (err == nil) != (tc.want == allowed) || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
 		}
@@ -72,6 +81,7 @@ func TestCheckHeaderOfAUserWhoMaySendAsAny(t *testing.T) {
 	for header, allowed := range map[string]bool{
 		"From: anybody@evil.example\r\nSender: x@y.example\r\n": true,
 		"From: a@example.com\r\nSender: root\r\n":               true,
+		"From: root@localhost\r\n":                              true,
 		"From: a@example.com\r\nResent-From: (nobody)\r\n":      true,
 		"From: root\r\n": false,
 		"From: a@example.com\r\nFrom: b@example.com\r\n": false,
