@@ -9,7 +9,8 @@ import (
 )
 
 // CertificateNames are the names in a client's certificate, written as in
-// config.User.Certificates.
+// config.User.Certificates. The common name is one only without alternative names: a CA that
+// vouches for those may leave the subject to whoever asks (RFC 9525 §2).
 func CertificateNames(cert *x509.Certificate) []string {
 	var names []string
 	for _, uri := range cert.URIs {
@@ -21,7 +22,7 @@ func CertificateNames(cert *x509.Certificate) []string {
 	for _, address := range cert.EmailAddresses {
 		names = append(names, "email:"+address)
 	}
-	if cert.Subject.CommonName != "" {
+	if len(names)+len(cert.IPAddresses) == 0 && cert.Subject.CommonName != "" {
 		names = append(names, "CN:"+cert.Subject.CommonName)
 	}
 	return names

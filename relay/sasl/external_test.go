@@ -3,8 +3,10 @@ package sasl
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"net"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -109,8 +111,15 @@ func TestCertificateNames(t *testing.T) {
 		URIs: []*url.URL{uri}, DNSNames: []string{"app.test"}, EmailAddresses: []string{"app@example.com"},
 		Subject: pkix.Name{CommonName: "app"},
 	})
-	if want := []string{"URI:mailrelay://shop/app", "DNS:app.test", "email:app@example.com", "CN:app"}; !reflect.DeepEqual(got, want) {
+	if want := []string{"URI:mailrelay://shop/app", "DNS:app.test", "email:app@example.com"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("names %q, want %q", got, want)
+	}
+	subject := pkix.Name{CommonName: "app"}
+	if got := CertificateNames(&x509.Certificate{Subject: subject}); !slices.Equal(got, []string{"CN:app"}) {
+		t.Errorf("names %q of a certificate with a common name alone", got)
+	}
+	if got := CertificateNames(&x509.Certificate{Subject: subject, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}}); len(got) != 0 {
+		t.Errorf("names %q of a certificate of an address", got)
 	}
 	if got := CertificateNames(&x509.Certificate{}); len(got) != 0 {
 		t.Errorf("names %q of a certificate without any", got)
