@@ -93,6 +93,9 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"dropped colon", "without a colon", func(r *v1alpha1.MailRelay) { r.Spec.Message.DropHeaders = []string{"X-Mailer:"} }},
 		{"dropped From", "cannot be dropped", func(r *v1alpha1.MailRelay) { r.Spec.Message.DropHeaders = []string{"FROM"} }},
 		{"unsigned From", "From must be signed", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].UnsignedHeaders = []string{"From"} }},
+		{"DKIM selector", "such as s1 or s1.mail", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1..mail", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}}}
+		}},
 		{"DKIM domain", "write a domain in lower case", func(r *v1alpha1.MailRelay) {
 			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "Example.com", Selector: "s", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}}}
 		}},
@@ -193,7 +196,7 @@ func TestAPITakesWhatItShould(t *testing.T) {
 	relay.Spec.Upstreams[0].UnsignedHeaders = []string{"Message-ID", "Date"}
 	relay.Spec.DKIM = []v1alpha1.DKIMKey{
 		{Domain: "mail.example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}},
-		{Domain: "mail.example.com", Selector: "s2", SecretRef: v1alpha1.LocalSecretReference{Name: "l"}},
+		{Domain: "mail.example.com", Selector: "s2.mail", SecretRef: v1alpha1.LocalSecretReference{Name: "l"}},
 	}
 	relay.Spec.Message.Recipients.Deny = []string{"o'brien+x@example.net", "größe@example.net", "*.example.net", "example.net"}
 	if err := c.Create(t.Context(), relay, client.DryRunAll); err != nil {
