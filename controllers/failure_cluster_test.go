@@ -6,18 +6,28 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// refusedRule passes the CRD and makes a NetworkPolicy that the API server refuses.
-func refusedRule() *v1alpha1.Access {
-	selector := &v1alpha1.LabelSelector{MatchLabels: map[string]string{"team": "no label value!"}}
-	return &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{PodSelector: selector}}}
+// refusedResources pass the CRD and make pods that the API server refuses.
+func refusedResources() corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
+	}
+}
+
+// policyPath is where the NetworkPolicy of a relay is made and written.
+func policyPath(namespace string) (made, written string) {
+	made = "/apis/networking.k8s.io/v1/namespaces/" + namespace + "/networkpolicies"
+	return made, made + "/relay"
 }
 
 func (c *cluster) mustLack(t *testing.T, relay *v1alpha1.MailRelay) {
@@ -29,8 +39,9 @@ func (c *cluster) mustLack(t *testing.T, relay *v1alpha1.MailRelay) {
 
 func TestPodsWaitForTheNetworkPolicy(t *testing.T) {
 	c, namespace := onCluster(t)
+	made, _ := policyPath(namespace)
+	c.writes.fail(made, true)
 	relay := newRelay(namespace)
-	relay.Spec.Access = refusedRule()
 	c.mustCreate(t, providerSecret(namespace), relay)
 	c.awaitCondition(t, relay, v1alpha1.ConditionCertificateReady, metav1.ConditionTrue, "Issued")
 	message := c.awaitCondition(t, relay, v1alpha1.ConditionNetworkRestricted, metav1.ConditionUnknown, "Retrying")
@@ -40,9 +51,35 @@ func TestPodsWaitForTheNetworkPolicy(t *testing.T) {
 	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "WaitingForPolicy")
 	c.mustLack(t, relay)
 
-	c.change(t, relay, func() { relay.Spec.Access = nil })
+	c.writes.fail(made, false)
 	c.await(t, statefulSetOf(relay))
 	c.awaitCondition(t, relay, v1alpha1.ConditionNetworkRestricted, metav1.ConditionTrue, "UpstreamPortsOpen")
+}
+
+// What the API server refuses it refuses again: only a person can help.
+func TestRefusedChildWaitsForAPerson(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay := newRelay(namespace)
+	relay.Spec.Resources = refusedResources()
+	c.mustCreate(t, providerSecret(namespace), relay)
+	message := c.awaitCondition(t, relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, "ChildRefused")
+	for _, part := range []string{"spec.resources", "requests", "must be less than or equal to cpu limit"} {
+		if !strings.Contains(message, part) {
+			t.Errorf("message = %q, want %q in it", message, part)
+		}
+	}
+	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "ChildRefused")
+	c.awaitCondition(t, relay, v1alpha1.ConditionWorkloadAvailable, metav1.ConditionFalse, "ChildRefused")
+
+	c.change(t, relay, func() { relay.Spec.Resources = corev1.ResourceRequirements{} })
+	c.await(t, statefulSetOf(relay))
+	pods := c.runPods(t, relay, 1)
+	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionTrue, "Serving")
+
+	c.change(t, relay, func() { relay.Spec.Resources = refusedResources() })
+	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "ChildRefused")
+	c.awaitCondition(t, relay, v1alpha1.ConditionWorkloadAvailable, metav1.ConditionTrue, "PodsReady")
+	c.mustGet(t, pods[0])
 }
 
 func TestPodsWaitUntilAForeignNetworkPolicyIsGone(t *testing.T) {
@@ -69,7 +106,9 @@ func TestFailedStepHidesNothingElse(t *testing.T) {
 	set := statefulSetOf(relay)
 	c.mustGet(t, set)
 	uid := set.UID
-	c.change(t, relay, func() { relay.Spec.Access = refusedRule() })
+	_, written := policyPath(namespace)
+	c.writes.fail(written, true)
+	c.change(t, relay, func() { relay.Spec.NetworkPolicy.MetricsFrom = &v1alpha1.LabelSelector{} })
 	message := c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionUnknown, "Retrying")
 	if !strings.Contains(message, "NetworkPolicy relay") {
 		t.Errorf("message = %q", message)
@@ -86,6 +125,6 @@ func TestFailedStepHidesNothingElse(t *testing.T) {
 		t.Error("the pods were made anew")
 	}
 	c.fleet.change(keyOf(pods[0]), func(report *config.Report) { report.Upstreams = nil })
-	c.change(t, relay, func() { relay.Spec.Access = nil })
+	c.writes.fail(written, false)
 	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionTrue, "Serving")
 }

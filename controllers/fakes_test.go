@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -181,6 +182,24 @@ func issue(ctx context.Context, c client.Client, certificate *cmv1.Certificate) 
 type writeCounter struct {
 	mu     sync.Mutex
 	writes map[string][]string
+	// broken are paths, writes to which fail.
+	broken map[string]bool
+}
+
+// fail makes writes to a path fail, or not any more.
+func (w *writeCounter) fail(path string, fails bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken == nil {
+		w.broken = map[string]bool{}
+	}
+	w.broken[path] = fails
+}
+
+func (w *writeCounter) fails(path string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken[path]
 }
 
 func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
@@ -196,6 +215,9 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 				w.writes[namespace] = append(w.writes[namespace], request.Method+" "+path)
 				w.mu.Unlock()
 			}
+		}
+		if request.Method != http.MethodGet && w.fails(path) {
+			return nil, errors.New("the test broke it")
 		}
 		return next.RoundTrip(request)
 	})

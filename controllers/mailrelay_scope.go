@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
@@ -64,7 +65,8 @@ func (s *scope) perform(ctx context.Context, steps []step) error {
 }
 
 // note takes a step's error as a fact where it is one: an object that is not ours is for a
-// person to mend, not for a repetition; nor is a namespace that ends.
+// person to mend, not for a repetition, and so is one that the API server does not take as spec
+// makes it; nor is a namespace that ends.
 func (s *scope) note(err error) error {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return nil
@@ -73,7 +75,19 @@ func (s *scope) note(err error) error {
 		s.facts.NotOurs = append(s.facts.NotOurs, notOurs.Error())
 		return nil
 	}
+	if answer := apierrors.APIStatus(nil); apierrors.IsInvalid(err) && errors.As(err, &answer) {
+		s.facts.Refused = append(s.facts.Refused, refusal(answer.Status()))
+		return nil
+	}
 	return err
+}
+
+func refusal(status metav1.Status) readiness.Refusal {
+	r := readiness.Refusal{Message: status.Message}
+	if status.Details != nil {
+		r.Kind = status.Details.Kind
+	}
+	return r
 }
 
 // again asks for another pass within the given time.

@@ -39,6 +39,7 @@ func (r *MailRelayReconciler) applyWorkload(ctx context.Context, s *scope) error
 	}
 	if ours {
 		keepWhatCannotChange(s, existing, claims, &workload)
+		noteWorkload(s, existing, workload.Replicas)
 	}
 	live, err := r.applier().Apply(ctx, s.relay, resources.StatefulSet(s.relay, workload))
 	if err != nil {

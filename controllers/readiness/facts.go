@@ -20,6 +20,8 @@ type Facts struct {
 
 	// NotOurs are sentences about objects that have a name we need and are someone else's.
 	NotOurs []string
+	// Refused are the children that the API server does not take as spec makes them.
+	Refused []Refusal
 	// Invalid says what is wrong with spec where CEL could not see it; empty when nothing is.
 	Invalid string
 
@@ -60,6 +62,14 @@ type Facts struct {
 
 	// Deletion is set while the relay is being deleted.
 	Deletion *Deletion
+}
+
+// Refusal is a child that the API server does not take.
+type Refusal struct {
+	// Kind of the child.
+	Kind string
+	// Message is what the API server says: which field of the child is wrong, and how.
+	Message string
 }
 
 // Certificate is one that cert-manager issues.

@@ -41,6 +41,7 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 			isNotBeingDeleted, // The deletion is the news, whatever else is true
 			namesAreFree,      // No foreign object is in the way of a child
 			specIsValid,       // The relay can read the configuration made of spec
+			childrenAreAccepted,
 		},
 		holds: always[*Facts]("Serving", "apps can submit mail and it is delivered"),
 	}
@@ -61,9 +62,10 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 	return summary.evaluate(facts, facts.Relay.Generation)
 }
 
-// onlySingleMessagesWait reports whether a queue that does not move says nothing of the relay:
-// the upstream takes what can be delivered. An idle relay may hold one message for days.
+// onlySingleMessagesWait reports whether what is wrong with the queue says nothing of the relay:
+// messages are damaged, or wait while the upstream takes what can be delivered. An idle relay
+// may hold one message for days.
 func onlySingleMessagesWait(f *Facts, c *metav1.Condition) bool {
 	return c.Type == v1alpha1.ConditionQueueHealthy && c.Status == metav1.ConditionFalse &&
-		newestFailure(f, f.Relay.Spec.Upstreams[0].Name) == nil
+		(c.Reason == reasonQuarantined || newestFailure(f, f.Relay.Spec.Upstreams[0].Name) == nil)
 }

@@ -117,6 +117,22 @@ func TestMailRelay(t *testing.T) {
 			f.Pods = append(f.Pods, Pod{Name: "relay-1", Ready: true, Report: &config.Report{}})
 			f.Pods[0].Report.Queue.LastDelivery = now.Add(-time.Minute)
 		}, queue, yes, "Delivering", "", yes},
+		{"damaged mail", func(f *Facts) {
+			f.Pods[0].Report = failing("throttle")
+			f.Pods[0].Report.Queue.Quarantined = 2
+			f.Pods = append(f.Pods, Pod{Name: "relay-1", Ready: true, Report: &config.Report{Queue: config.QueueReport{Quarantined: 1}}})
+		}, queue, no, "MailQuarantined", "3 messages were damaged on disk, put aside and not delivered: see in the log of pod relay-0, relay-1", yes},
+		{"damaged and old mail", func(f *Facts) {
+			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
+			f.Pods[0].Report.Queue.Quarantined = 2
+		}, queue, no, "OldMail", "", yes},
+		{"policy refused", func(f *Facts) {
+			f.PolicyApplied, f.Refused = false, []Refusal{{Kind: "NetworkPolicy", Message: "spec.ingress[0]: Invalid value"}}
+		}, stalled, yes, "ChildRefused", "made of spec.access, spec.networkPolicy or cidrs: spec.ingress[0]: Invalid value; change it there", no},
+		{"pods refused", func(f *Facts) {
+			f.WorkloadExists, f.Refused = false, []Refusal{{Kind: "StatefulSet", Message: "spec.template: Invalid value"}}
+		}, workload, no, "ChildRefused", "made of spec.scheduling, spec.resources or spec.queue", no},
+		{"something else refused", func(f *Facts) { f.Refused = []Refusal{{Message: "too long"}} }, ready, no, "ChildRefused", "made of spec: too long", no},
 		{"old mail of a relay that tries seldom", func(f *Facts) {
 			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
 			f.Relay.Spec.Queue.Retry.Max = &metav1.Duration{Duration: 90 * time.Minute}

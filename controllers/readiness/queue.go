@@ -2,10 +2,14 @@ package readiness
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
+
+// reasonQuarantined is that of damaged mail.
+const reasonQuarantined = "MailQuarantined"
 
 // queueHealthy is true when queued mail is leaving.
 var queueHealthy = condition[*Facts]{
@@ -13,6 +17,7 @@ var queueHealthy = condition[*Facts]{
 	predicates: []predicate[*Facts]{
 		queueIsKnown,
 		mailIsLeaving,
+		noMailIsDamaged, // What is left to say of mail that leaves
 	},
 	holds: always[*Facts]("Delivering", "queued mail is leaving"),
 }
@@ -42,6 +47,24 @@ func mailIsLeaving(f *Facts) *finding {
 	return &finding{reason: "OldMail", message: fmt.Sprintf(
 		"the oldest queued message waits since %s, and the relay has delivered none %s: see the condition UpstreamReady, and the relay's log for the upstream's replies",
 		f.Queue.Oldest.UTC().Format(time.RFC3339), since)}
+}
+
+// noMailIsDamaged: it says so for as long as the volume lasts, since nobody else learns of it.
+func noMailIsDamaged(f *Facts) *finding {
+	var pods []string
+	messages := int64(0)
+	for _, p := range f.Pods {
+		if p.Report != nil && p.Report.Queue.Quarantined > 0 {
+			pods = append(pods, p.Name)
+			messages += p.Report.Queue.Quarantined
+		}
+	}
+	if messages == 0 {
+		return nil
+	}
+	return &finding{reason: reasonQuarantined, message: fmt.Sprintf(
+		"%d messages were damaged on disk, put aside and not delivered: see in the log of pod %s which, have their senders send them again, and look at its volume's disk; other mail goes on",
+		messages, strings.Join(pods, ", "))}
 }
 
 // longWait is how long mail has evidently stopped leaving when none did: longer than most

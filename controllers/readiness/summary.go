@@ -1,6 +1,7 @@
 package readiness
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -26,6 +27,7 @@ var stalled = condition[*Facts]{
 	predicates: []predicate[*Facts]{
 		namesAreFree,
 		specIsValid,
+		childrenAreAccepted,
 		isNotPaused,          // Before what is changed only later
 		scaleIsReachable,     // Fewer replicas would leave mail behind on a volume
 		queueSizeIsReachable, // A StatefulSet's volumes keep their size
@@ -48,7 +50,7 @@ func isNotBeingDeleted(f *Facts) *finding {
 			"deletion waits until the queue on %s is known to be empty: get the pods of these volumes to run, or annotate the MailRelay with %s=true to lose what is queued",
 			strings.Join(d.Silent, ", "), resources.DiscardQueueAnnotation)}
 	case d.Queued == 0 && d.Quarantined > 0:
-		return &finding{reason: "MailQuarantined", message: fmt.Sprintf(
+		return &finding{reason: reasonQuarantined, message: fmt.Sprintf(
 			"deletion waits since %d messages were damaged on disk and put aside: keep what you need of the quarantine directory of the volumes, then annotate the MailRelay with %s=true",
 			d.Quarantined, resources.DiscardQueueAnnotation)}
 	case d.Queued == 0 && f.Failure != nil:
@@ -82,6 +84,25 @@ func specIsValid(f *Facts) *finding {
 		return nil
 	}
 	return &finding{reason: "InvalidSpec", message: f.Invalid}
+}
+
+// madeOf names the parts of spec that a child is made of, where a wrong field of it comes from.
+var madeOf = map[string]string{
+	"NetworkPolicy": "spec.access, spec.networkPolicy or cidrs",
+	"StatefulSet":   "spec.scheduling, spec.resources or spec.queue",
+	"Service":       "spec.service",
+	"Certificate":   "spec.tls",
+}
+
+func childrenAreAccepted(f *Facts) *finding {
+	if len(f.Refused) == 0 {
+		return nil
+	}
+	var all []string
+	for _, r := range f.Refused {
+		all = append(all, fmt.Sprintf("Kubernetes refuses what is made of %s: %s; change it there", cmp.Or(madeOf[r.Kind], "spec"), r.Message))
+	}
+	return &finding{reason: "ChildRefused", message: strings.Join(all, "; ")}
 }
 
 func scaleIsReachable(f *Facts) *finding {

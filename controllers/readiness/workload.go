@@ -2,6 +2,7 @@ package readiness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
@@ -14,6 +15,7 @@ var workloadAvailable = condition[*Facts]{
 	predicates: []predicate[*Facts]{
 		podsAreNotWithheld,      // A relay that is paused at once gets none
 		policyIsInPlace,         // Pods that start without would be open to everyone
+		podsAreAccepted,         // It is no use to wait for them
 		workloadExists,          // They are made once there is a certificate to mount
 		someReplicaIsWanted,     // Zero pods take no mail
 		podsFindANode,           // The scheduler's word is the most useful one
@@ -38,6 +40,13 @@ func policyIsInPlace(f *Facts) *finding {
 		return nil
 	}
 	return &finding{reason: "WaitingForPolicy", message: "the pods are made once the NetworkPolicy is in place: see the conditions Stalled and NetworkRestricted"}
+}
+
+func podsAreAccepted(f *Facts) *finding {
+	if f.WorkloadExists || !slices.ContainsFunc(f.Refused, func(r Refusal) bool { return r.Kind == "StatefulSet" }) {
+		return nil
+	}
+	return childrenAreAccepted(f)
 }
 
 func workloadExists(f *Facts) *finding {
