@@ -26,6 +26,9 @@ func recordChanges(recorder events.EventRecorder, object client.Object, before, 
 	said := map[string]bool{}
 	for i := range after {
 		c := &after[i]
+		if c.Type == v1alpha1.ConditionReady && toldBefore(before, after, c) {
+			continue
+		}
 		if c.Type == v1alpha1.ConditionReconciling {
 			// It comes and goes with every change; the others tell of the steps in between.
 			continue
@@ -45,6 +48,23 @@ func recordChanges(recorder events.EventRecorder, object client.Object, before, 
 		}
 		recorder.Eventf(object, nil, kind, c.Reason, c.Type, "%s", clip(c.Message))
 	}
+}
+
+// toldBefore reports whether Ready, which was not true before either, now gives the reason of a
+// condition that has had it before: that one's event has told of it.
+func toldBefore(before, after []metav1.Condition, ready *metav1.Condition) bool {
+	old := meta.FindStatusCondition(before, ready.Type)
+	if old == nil || old.Status != ready.Status {
+		return false
+	}
+	for i := range after {
+		c := &after[i]
+		was := meta.FindStatusCondition(before, c.Type)
+		if c.Type != ready.Type && c.Reason == ready.Reason && was != nil && was.Reason == c.Reason && was.Status == c.Status {
+			return true
+		}
+	}
+	return false
 }
 
 // bad reports whether a condition tells of something that is not as it should be.

@@ -30,8 +30,9 @@ func (r *MailRelayReconciler) summarise(ctx context.Context, s *scope, failure e
 		return client.IgnoreNotFound(err)
 	}
 	if !s.namespaceEnds {
-		recordChanges(r.Events, s.relay, s.before.Status.Conditions, conditions)
+		recordChanges(r.Events, s.relay, s.memory.told(s.before.Status.Conditions), conditions)
 	}
+	s.memory.decide(conditions)
 	return nil
 }
 

@@ -1,11 +1,15 @@
 package controllers
 
 import (
+	"slices"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -23,6 +27,9 @@ type memory struct {
 	nudges map[types.UID]nudge
 	// emptySince is when the queue of a relay in deletion was first seen empty.
 	emptySince time.Time
+	// decided are the conditions as they last were but for those that a pass which failed could
+	// not decide.
+	decided []metav1.Condition
 	// queued is the number of messages that were last known to be queued.
 	queued int64
 }
@@ -48,6 +55,27 @@ type knownSecret struct {
 type knownVerifier struct {
 	version  version
 	verifier config.Verifier
+}
+
+// told are the conditions that changes are told from: those of status, and for one that could
+// not be decided meanwhile what it was before. So a failure that passes tells nothing again.
+func (m *memory) told(status []metav1.Condition) []metav1.Condition {
+	told := slices.Clone(status)
+	for i := range told {
+		if was := meta.FindStatusCondition(m.decided, told[i].Type); was != nil && told[i].Reason == readiness.ReasonRetrying {
+			told[i] = *was
+		}
+	}
+	return told
+}
+
+// decide notes the conditions of a pass.
+func (m *memory) decide(conditions []metav1.Condition) {
+	for _, c := range conditions {
+		if c.Reason != readiness.ReasonRetrying {
+			meta.SetStatusCondition(&m.decided, c)
+		}
+	}
 }
 
 // memories of all relays, by name. A relay is worked on by one worker at a time, so only the

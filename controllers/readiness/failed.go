@@ -7,9 +7,12 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
+// ReasonRetrying is that of conditions of which a pass that failed could not find out.
+const ReasonRetrying = "Retrying"
+
 // retrying is what is said of what a pass that failed could not find out.
 func retrying(failure error) *finding {
-	return &finding{reason: "Retrying", message: "tried again with growing pauses: " + failure.Error(), unknown: true}
+	return &finding{reason: ReasonRetrying, message: "tried again with growing pauses: " + failure.Error(), unknown: true}
 }
 
 func passSucceeded(f *Facts) *finding {
