@@ -1,7 +1,8 @@
 package controllers
 
 // What the operator may do. Secrets are named by their users, so a role cannot list them; the
-// operator writes only those that carry its owner reference.
+// operator writes only those that carry its owner reference, and admission policies of the chart
+// hold it to that, as to StatefulSets without tokens.
 
 // +kubebuilder:rbac:groups=mailrelay.dev,resources=mailrelays,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=mailrelay.dev,resources=mailrelays/status,verbs=patch
