@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,6 +75,8 @@ func grant(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[st
 	decision := access.Decide(relay, user, namespace)
 	granted := config.User{Name: resources.Username(user), Senders: decision.Senders}
 	decision.Limit(&granted, resources.SharingPods(relay))
+	// One user must not fill the volume for all.
+	granted.MaxQueued = cmp.Or(granted.MaxQueued, config.DefaultMaxQueued)
 	if err := granted.Validate(); err != nil && decision.Granted() {
 		decision = access.Decision{Reason: "InvalidUser", Message: "the relay could not read this user; change its spec: " + err.Error()}
 	}

@@ -43,6 +43,19 @@ func TestRatesAreSharedByThePodsThatRun(t *testing.T) {
 	}
 }
 
+func TestEveryUserHasABoundInTheQueue(t *testing.T) {
+	t.Parallel()
+	relay := newRelay("mail")
+	user := newUser("mail", "app", relay)
+	if granted, _ := grant(relay, user, nil); granted.MaxQueued != 10_000 || len(granted.Rates) > 0 {
+		t.Errorf("without a rate it is %+v", granted)
+	}
+	user.Spec.Rate = &v1alpha1.Rate{Messages: ptr(int32(1)), MaxQueued: ptr(int32(500))}
+	if granted, _ := grant(relay, user, nil); granted.MaxQueued != 500 {
+		t.Errorf("with a bound of 500 it is %+v", granted)
+	}
+}
+
 // Whatever is granted goes into one file with the grants of others, which a relay reads or
 // refuses as a whole.
 func FuzzGrantedUserCanBeWritten(f *testing.F) {

@@ -52,7 +52,8 @@ type SendingLimits struct {
 	// recipients says to whom the user may send, besides message.recipients of the relay.
 	// +optional
 	Recipients UserRecipients `json:"recipients,omitempty,omitzero"`
-	// rate bounds how fast the user's mail is delivered.
+	// rate bounds how fast the user's mail is delivered. Without it: 10000 messages of the user
+	// may wait for delivery in each pod before more are refused with 450.
 	// +optional
 	Rate *Rate `json:"rate,omitempty"`
 	// maxSize is the largest message, when it is less than message.maxSize of the relay. It is
