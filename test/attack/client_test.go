@@ -24,6 +24,9 @@ const (
 // patience is how long a client waits at most, on a machine that does other things too.
 const patience = 30 * time.Second
 
+// soon is how long a client waits where the relay must close at once.
+const soon = 5 * time.Second
+
 // ports are those of the relay, by the number that each has in the world.
 var ports = []string{"465", "587"}
 

@@ -100,6 +100,7 @@ var forgedHeaders = []string{
 	"From : boss@evil.test",
 	"From:\r\n boss@evil.test",
 	"From: app@example.com\r\nFrom: boss@evil.test",
+	"From: app@example.com\r\nFrom: app@example.com",
 	"From: boss@evil.test\r\nFrom: app@example.com",
 	"From: app@example.com, boss@evil.test",
 	"From: boss@evil.test, app@example.com",

@@ -11,15 +11,16 @@ import (
 	"testing"
 )
 
-// total is what the whole run did.
+// total is what the whole run did: an attack also fails when it could not be played, or took
+// too long, without anything that got through.
 var total struct {
 	sync.Mutex
-	attacks, tries, through int
+	attacks, tries, through, failed int
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	fmt.Printf("\n%d attacks, %d tries: %d got through.\n", total.attacks, total.tries, total.through)
+	fmt.Printf("\n%d attacks, %d tries: %d got through, %d attacks failed.\n", total.attacks, total.tries, total.through, total.failed)
 	os.Exit(code)
 }
 
@@ -52,14 +53,18 @@ func (a *attack) print(what string) {
 	defer a.mu.Unlock()
 	var parts []string
 	for _, outcome := range a.outcomes {
-		parts = append(parts, fmt.Sprintf("%s %d of %d times", outcome, a.counts[outcome], a.tries))
+		if a.tries > 1 {
+			outcome = fmt.Sprintf("%s %d of %d times", outcome, a.counts[outcome], a.tries)
+		}
+		parts = append(parts, outcome)
 	}
-	if a.Failed() {
-		parts = append(parts, "FAILED")
-	}
-	fmt.Printf("  %s: %s\n", what, strings.Join(append(parts, a.figures...), "; "))
 	total.Lock()
 	defer total.Unlock()
+	if parts = append(parts, a.figures...); a.Failed() {
+		parts = append(parts, "FAILED, see below")
+		total.failed++
+	}
+	fmt.Printf("  %s: %s\n", what, strings.Join(parts, "; "))
 	total.attacks++
 	total.tries += a.tries
 	total.through += a.through

@@ -10,40 +10,45 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// slowly are ways to keep a connection waiting. Each returns a client that then sends one byte
-// at a time, and limit is when the relay must have ended it, or zero when that is later than
-// this test: 3 minutes for a body that comes too slowly, 5 for a command.
+// slowly are ways to keep a connection waiting. Each returns a client that then sends a byte a
+// second, or nothing when it is mute. limit is when the relay must have ended it, or zero when
+// that is later than this test: 3 minutes for a body that comes too slowly, 5 for a command.
 var slowly = []struct {
-	where string
+	what  string
+	mute  bool
 	limit time.Duration
 	open  func(*relay, testing.TB, int) *client
 }{
-	{"in plaintext before STARTTLS", time.Minute, func(r *relay, t testing.TB, n int) *client {
+	{"nothing on 465", true, 5 * time.Second, func(r *relay, t testing.TB, n int) *client { return r.connect(t, "465", n) }},
+	{"nothing on 587", true, time.Minute, func(r *relay, t testing.TB, n int) *client { return r.connect(t, "587", n) }},
+	{"a byte a second in plaintext before STARTTLS", false, time.Minute, func(r *relay, t testing.TB, n int) *client {
 		c := r.connect(t, "587", n)
 		c.reply()
 		return c
 	}},
-	{"in the TLS handshake on 465", 30 * time.Second, func(r *relay, t testing.TB, n int) *client {
+	{"a byte a second in the TLS handshake on 465", false, 30 * time.Second, func(r *relay, t testing.TB, n int) *client {
 		c := r.connect(t, "465", n)
 		c.send("\x16\x03\x01\x02\x00") // and 512 bytes to come
 		return c
 	}},
-	{"in the TLS handshake on 587", 30 * time.Second, func(r *relay, t testing.TB, n int) *client {
+	{"a byte a second in the TLS handshake on 587", false, 30 * time.Second, func(r *relay, t testing.TB, n int) *client {
 		c := r.connect(t, "587", n)
 		c.reply()
 		c.say("STARTTLS")
 		c.send("\x16\x03\x01\x02\x00")
 		return c
 	}},
-	{"in a command", 0, func(r *relay, t testing.TB, n int) *client { return r.open(t, ports[n%2], n) }},
-	{"in a login", 0, func(r *relay, t testing.TB, n int) *client {
+	{"a byte a second in a command", false, 0, func(r *relay, t testing.TB, n int) *client { return r.open(t, ports[n%2], n) }},
+	{"a byte a second in a login", false, 0, func(r *relay, t testing.TB, n int) *client {
 		c := r.open(t, ports[n%2], n)
 		c.expect(t, "AUTH LOGIN", "334 ")
 		return c
 	}},
-	{"in a message", 0, func(r *relay, t testing.TB, n int) *client {
+	{"a byte a second in a message", false, 0, func(r *relay, t testing.TB, n int) *client {
 		c := r.login(t, ports[n%2], "attacker", n)
 		c.begin(t)
 		return c
@@ -64,7 +69,7 @@ func TestSlowloris(t *testing.T) {
 	for i, way := range slowly {
 		for n := range each {
 			c := way.open(r, t, 2000+n)
-			attackers.Go(func() { cut[i].add(c.dribble(stop)) })
+			attackers.Go(func() { cut[i].add(c.dribble(way.mute, stop)) })
 		}
 	}
 	var deaf cuts
@@ -87,9 +92,26 @@ func TestSlowloris(t *testing.T) {
 	close(stop)
 	attackers.Wait()
 	for i, way := range slowly {
-		launch(t, "a byte a second "+way.where, func(a *attack) { cut[i].judge(a, way.limit) })
+		launch(t, way.what, func(a *attack) { cut[i].judge(a, way.limit) })
 	}
 	launch(t, "replies that are never read", func(a *attack) { deaf.judge(a, 2*time.Minute) })
+	launch(t, "more connections from one address than it may have", func(a *attack) { crowdOut(a) })
+}
+
+// crowdOut takes all connections that an address may have. Other addresses must keep theirs.
+func crowdOut(a *attack) {
+	const limit = 50
+	r := start(a.T, newUpstream(a.T), func(c *config.Config) { c.Listeners.MaxConnectionsPerAddress = limit })
+	for range limit {
+		a.answered("within the limit", r.connect(a, "587", 1).reply(), "220 ")
+	}
+	for range limit {
+		a.answered("over the limit", r.connect(a, "587", 1).reply(), "421 4.7.0")
+		if got, ends := r.connect(a, "465", 1).rest(soon); got != "" || !ends {
+			a.breach("465 serves more than the limit: %q", got)
+		}
+	}
+	a.figure("an app of another address sent its message after %v", r.latencies(a, 1)[0])
 }
 
 // cuts are when clients were ended by the relay, zero for those that were not.
@@ -124,9 +146,9 @@ func (c *cuts) judge(a *attack, limit time.Duration) {
 	}
 }
 
-// dribble sends a byte a second until the relay ends the connection or stop is closed, and
+// dribble sends a byte a second, or is mute, until the relay ends the connection or stop is closed, and
 // returns how long the relay let it.
-func (c *client) dribble(stop <-chan struct{}) time.Duration {
+func (c *client) dribble(mute bool, stop <-chan struct{}) time.Duration {
 	began, ended := time.Now(), make(chan struct{})
 	_ = c.SetDeadline(time.Time{})
 	go func() {
@@ -143,7 +165,9 @@ func (c *client) dribble(stop <-chan struct{}) time.Duration {
 	defer func() { <-ended }()
 	defer c.Close()
 	for tick := time.NewTicker(time.Second); ; {
-		c.send("x")
+		if !mute {
+			c.send("x")
+		}
 		select {
 		case <-tick.C:
 		case <-ended:
@@ -172,7 +196,7 @@ func (c *client) neverRead() time.Duration {
 }
 
 // latencies are how long an honest client takes for each message on a connection of its own.
-func (r *relay) latencies(t *testing.T, samples int) []time.Duration {
+func (r *relay) latencies(t testing.TB, samples int) []time.Duration {
 	t.Helper()
 	var took []time.Duration
 	for n := range samples {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
@@ -27,7 +26,7 @@ func TestSTARTTLSOfClients(t *testing.T) {
 			c := r.connect(a, "587", 0)
 			c.reply()
 			c.send("STARTTLS\r\n" + rest)
-			a.answered(rest, c.lastReply(patience), "503 5.5.1")
+			a.answered(rest, c.lastReply(soon), "503 5.5.1")
 		}
 	})
 	launch(t, "plaintext after the reply to STARTTLS, instead of a handshake", func(a *attack) {
@@ -36,7 +35,7 @@ func TestSTARTTLSOfClients(t *testing.T) {
 			c.reply()
 			c.expect(a, "STARTTLS", "220 ")
 			c.send(garbage + "EHLO again\r\nNOOP\r\n")
-			if text, ends := c.rest(patience); !ends || strings.Contains(text, "250") || strings.Contains(text, "550") {
+			if text, ends := c.rest(soon); !ends || strings.Contains(text, "250") || strings.Contains(text, "550") {
 				a.breach("%q: the session went on with %.100q", garbage, text)
 				continue
 			}
@@ -83,7 +82,7 @@ func TestSTARTTLSOfClients(t *testing.T) {
 		for _, text := range []string{"EHLO x\r\n", "STARTTLS\r\n", "QUIT\r\n", "AUTH PLAIN AAA=\r\n"} {
 			c := r.connect(a, "465", 0)
 			c.send(text)
-			if got, ends := c.rest(3 * time.Second); !ends || got != "" {
+			if got, ends := c.rest(soon); !ends || got != "" {
 				a.breach("%q is answered with %q", text, got)
 				continue
 			}
