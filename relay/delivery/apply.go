@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"slices"
+
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim"
 )
@@ -10,9 +12,13 @@ import (
 func (s *Scheduler) Apply(snapshot *config.Snapshot) {
 	s.mu.Lock()
 	hostname := snapshot.Config.Hostname
+	oldKeys := s.settings.dkim
 	s.settings = settings{hostname, snapshot.Config.Queue, snapshot.Config.Logging.Recipients, dkimKeys(snapshot)}
 	s.applyRates(snapshot.Users)
 	due := append(s.takeBack(), s.unrouted...)
+	if keyCame(oldKeys, s.settings.dkim) {
+		due = append(due, s.takeUnsigned()...)
+	}
 	s.unrouted = nil
 	old := s.upstreams
 	s.upstreams = nil
@@ -53,6 +59,31 @@ func dkimKeys(snapshot *config.Snapshot) []dkim.Key {
 		keys = append(keys, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer})
 	}
 	return keys
+}
+
+// keyCame reports whether a key that was missing is there, or not asked for any more.
+func keyCame(before, now []dkim.Key) bool {
+	return slices.ContainsFunc(before, func(old dkim.Key) bool {
+		return old.Signer == nil && !slices.ContainsFunc(now, func(k dkim.Key) bool {
+			return k.Signer == nil && k.Domain == old.Domain && k.Selector == old.Selector
+		})
+	})
+}
+
+// takeUnsigned takes the messages out of those that wait whose key was missing. They are due.
+func (s *Scheduler) takeUnsigned() []*entry {
+	var due []*entry
+	waiting := byDue()
+	for _, e := range s.waiting.entries {
+		if _, ok := s.unsigned[e]; !ok {
+			waiting.add(e)
+			continue
+		}
+		e.due = 0
+		due = append(due, e)
+	}
+	s.waiting = waiting
+	return due
 }
 
 // take returns the upstream of a name, a new one when there is none.

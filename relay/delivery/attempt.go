@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
@@ -93,6 +94,11 @@ func (a *attempt) unreadable(err error) disposition {
 // opened.
 func (a *attempt) removed() bool {
 	return slices.ContainsFunc(a.errors, func(e *Error) bool { return errors.Is(e.Err, spool.ErrNotFound) })
+}
+
+// keyMissing reports whether the message waits for a DKIM key.
+func (a *attempt) keyMissing() bool {
+	return slices.ContainsFunc(a.errors, func(e *Error) bool { return errors.Is(e.Err, dkim.ErrNoKey) })
 }
 
 // deliver sends the message to the recipients that are pending, as many in one transaction

@@ -73,7 +73,10 @@ func (f *fitted) sign(keys []dkim.Key, unsigned []string) (int64, *Error) {
 		f.signatures, err = signer.Signatures()
 	}
 	if err != nil {
-		return 0, &Error{Class: ClassMessage, Step: StepMAIL, Temporary: true, Text: "the relay cannot sign the message: " + err.Error(), Err: err}
+		return 0, &Error{
+			Class: ClassMessage, Step: StepMAIL, Code: 451, Enhanced: "4.3.5", Temporary: true,
+			Text: "the relay cannot sign the message: " + err.Error(), Err: err,
+		}
 	}
 	return counter.n + int64(len(f.signatures)), f.rewind()
 }

@@ -1,18 +1,21 @@
 package delivery
 
 import (
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message/dkim/dkimtest"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
 const (
@@ -120,15 +123,85 @@ func TestOtherDomainsAreNotSigned(t *testing.T) {
 	}
 }
 
-func TestMessageWaitsForItsKey(t *testing.T) {
+// A provider that sees a login for each of them would lock the account.
+func TestMissingKeyCostsNoConnection(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, script{mode: config.TLSNone})
+	p := newTestPool(t, srv.upstream())
 	m := mail("From: a@example.com\r\n\r\nx\r\n")
 	m.keys = []dkim.Key{{Domain: "example.com", Selector: "s"}}
-	failure := mustFail(t, newTestPool(t, srv.upstream()), m)
-	if failure.Class != ClassMessage || !failure.Temporary || !errors.Is(failure.Err, dkim.ErrNoKey) ||
-		!strings.Contains(failure.Text, "s._domainkey.example.com") {
-		t.Errorf("failure %+v", failure)
+	for range 5 {
+		failure := mustFail(t, p, m)
+		if failure.Class != ClassMessage || !failure.Temporary || failure.Code != 451 || failure.Enhanced != "4.3.5" ||
+			!errors.Is(failure.Err, dkim.ErrNoKey) || !strings.Contains(failure.Text, "s._domainkey.example.com") {
+			t.Errorf("failure %+v", failure)
+		}
+	}
+	mustDeliver(t, p, mail(greeting))
+	if n := srv.connections(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// reloadKeys gives the relay the keys of example.com.
+func (r *testRelay) reloadKeys(signers ...crypto.Signer) {
+	changed := *r.snapshot
+	changed.DKIM = nil
+	for _, s := range signers {
+		changed.DKIM = append(changed.DKIM, config.ResolvedDKIMKey{DKIMKey: config.DKIMKey{Domain: "example.com", Selector: "s"}, Signer: s})
+	}
+	r.snapshot = &changed
+	r.scheduler.Apply(r.snapshot)
+}
+
+func (r *testRelay) submitContent(content string) string {
+	r.Helper()
+	draft, err := r.store.Spool.Create(context.Background())
+	if err != nil {
+		r.Fatal(err)
+	}
+	_, _ = io.WriteString(draft, content)
+	envelope := &spool.Envelope{Accepted: r.clock.Now(), User: "app", ReversePath: "app@example.com", Recipients: []spool.Recipient{{Address: "bob@x.test"}}}
+	if err := draft.Commit(context.Background(), envelope); err != nil {
+		r.Fatal(err)
+	}
+	return draft.ID()
+}
+
+func TestMessageWaitsForItsKey(t *testing.T) {
+	t.Parallel()
+	keys, public := testKeys(t)
+	for name, tc := range map[string]struct {
+		signers []crypto.Signer
+		signed  bool
+	}{
+		"key comes":                     {[]crypto.Signer{keys[0].Signer}, true},
+		"key is not asked for any more": {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, script{mode: config.TLSNone})
+			r := newTestRelay(t)
+			r.useNetwork(srv.upstream())
+			r.reloadKeys(nil)
+			r.run()
+			id := r.submitContent("From: a@example.com\r\n\r\nx\r\n")
+			r.rest()
+			r.reloadKeys(nil)
+			r.rest()
+			if e := r.envelope(id); len(srv.received()) > 0 || e.Attempts != 1 || !strings.Contains(e.Recipients[0].Reply, "s._domainkey.example.com") {
+				t.Fatalf("received %q, envelope %+v", srv.received(), e)
+			}
+			r.reloadKeys(tc.signers...)
+			r.gone()
+			_, err := dkimtest.Verify(srv.received()[0], public)
+			if signed := err == nil; signed != tc.signed {
+				t.Errorf("%v: %q", err, srv.received())
+			}
+			if n := srv.connections(); n != 1 {
+				t.Errorf("%d connections", n)
+			}
+		})
 	}
 }
 
@@ -176,14 +249,19 @@ func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
 func TestKeysFollowTheConfiguration(t *testing.T) {
 	t.Parallel()
-	keys, _ := testKeys(t)
+	first, _ := testKeys(t)
+	second, _ := testKeys(t)
 	r := newTestRelay(t)
-	r.snapshot.DKIM = []config.ResolvedDKIMKey{{DKIMKey: config.DKIMKey{Domain: "example.com", Selector: "s"}, Signer: keys[0].Signer}}
-	r.scheduler.Apply(r.snapshot)
+	r.reloadKeys(first[0].Signer)
 	r.run()
 	r.submit("app@example.com", "bob@example.com")
 	r.gone()
-	if m := r.first().messages[0]; len(m.keys) != 1 || m.keys[0].Selector != "s" || m.keys[0].Signer == nil {
-		t.Errorf("signed with %+v", m.keys)
+	r.reloadKeys(second[0].Signer)
+	r.submit("app@example.com", "bob@example.com")
+	r.gone()
+	for i, want := range []crypto.Signer{first[0].Signer, second[0].Signer} {
+		if got := r.first().messages[i].keys; len(got) != 1 || got[0].Selector != "s" || !reflect.DeepEqual(got[0].Signer, want) {
+			t.Errorf("message %d was signed with %+v", i, got)
+		}
 	}
 }

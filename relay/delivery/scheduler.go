@@ -24,7 +24,9 @@ type Scheduler struct {
 	// waiting are those that are not due.
 	waiting entryHeap
 	// unrouted are those that are due while no upstream is configured.
-	unrouted  []*entry
+	unrouted []*entry
+	// unsigned are those whose last attempt found a DKIM key missing.
+	unsigned  map[*entry]struct{}
 	upstreams []*upstream
 	// lastDelivery is when an upstream last took a message.
 	lastDelivery time.Time
@@ -53,11 +55,12 @@ type settings struct {
 // New makes a Scheduler. Nothing is delivered before Run.
 func New(options Options) *Scheduler {
 	s := &Scheduler{
-		options: options.withDefaults(),
-		known:   make(map[string]*entry),
-		waiting: byDue(),
-		lanes:   make(map[string]*lane),
-		holding: make(map[*lane]struct{}),
+		options:  options.withDefaults(),
+		known:    make(map[string]*entry),
+		waiting:  byDue(),
+		unsigned: make(map[*entry]struct{}),
+		lanes:    make(map[string]*lane),
+		holding:  make(map[*lane]struct{}),
 	}
 	s.metrics = newMetrics(s.options)
 	if s.options.transport == nil {
@@ -287,6 +290,7 @@ func (s *Scheduler) begin(u *upstream, fault *Error) {
 
 // finish takes a message back after an attempt.
 func (s *Scheduler) finish(a *attempt, next disposition) {
+	delete(s.unsigned, a.entry)
 	switch {
 	case next.done:
 		delete(s.known, a.entry.id)
@@ -302,6 +306,9 @@ func (s *Scheduler) finish(a *attempt, next disposition) {
 		a.entry.due = 0
 		if !next.due.IsZero() {
 			a.entry.due = next.due.UnixNano()
+		}
+		if a.keyMissing() {
+			s.unsigned[a.entry] = struct{}{}
 		}
 		s.schedule(a.entry)
 	}

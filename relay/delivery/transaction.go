@@ -97,14 +97,18 @@ func (t *transaction) run() (reply, *Error) {
 	return t.content(fit)
 }
 
-// localFailure is a failure of the relay's own, which is nobody else's fault.
+// localFailure is a failure of the relay's own, which is nobody else's fault. It has a code:
+// the connection is as good as before.
 func localFailure(err error) *Error {
 	if errors.Is(err, spool.ErrDamaged) {
 		failure := refusal(ClassMessage, StepContent, 554, "5.3.0", "the message was damaged on the relay's disk and cannot be delivered")
 		failure.Err = err
 		return failure
 	}
-	return &Error{Class: ClassMessage, Step: StepContent, Text: "the relay cannot read the message from its spool", Temporary: true, Err: err}
+	return &Error{
+		Class: ClassMessage, Step: StepContent, Code: 451, Enhanced: "4.3.0", Temporary: true,
+		Text: "the relay cannot read the message from its spool", Err: err,
+	}
 }
 
 // check refuses what the upstream cannot take, or what must not go on the wire, without

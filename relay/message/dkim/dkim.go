@@ -4,12 +4,15 @@ package dkim
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
+	"golang.org/x/net/idna"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
 )
@@ -18,7 +21,8 @@ import (
 type Key struct {
 	Domain   string
 	Selector string
-	// Signer is an RSA or Ed25519 key. Without it nothing can be sent for the domain.
+	// Signer is an RSA or Ed25519 key. Without it nothing can be sent for the domain, unless
+	// another key of the domain is an RSA key.
 	Signer crypto.Signer
 }
 
@@ -51,7 +55,7 @@ type Signer struct {
 	err     error
 }
 
-// ErrNoKey means that a domain's key is not known.
+// ErrNoKey means that a domain's key is not known, and no other one can stand in for it.
 var ErrNoKey = errors.New("the private key is missing")
 
 // NewSigner returns a Signer that uses those of the keys that are for the domain of the From
@@ -103,10 +107,11 @@ func (s *Signer) start(header []byte) error {
 	}
 	defer content.Close()
 	var writers []io.Writer
-	for _, key := range choose(s.keys, &content.Header) {
-		if key.Signer == nil {
-			return fmt.Errorf("%w: %s._domainkey.%s", ErrNoKey, key.Selector, key.Domain)
-		}
+	keys, err := usable(choose(s.keys, &content.Header))
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
 		signer, err := dkim.NewSigner(&dkim.SignOptions{
 			Domain:                 key.Domain,
 			Selector:               key.Selector,
@@ -150,28 +155,65 @@ func (s *Signer) Close() {
 	s.signers = nil
 }
 
+// usable returns those of the keys of a domain that can sign. ErrNoKey when one is missing and
+// what is left cannot be verified everywhere, as RSA can (RFC 8463 §3).
+func usable(keys []Key) ([]Key, error) {
+	var present []Key
+	rsaPresent := false
+	for _, key := range keys {
+		if key.Signer == nil {
+			continue
+		}
+		present = append(present, key)
+		_, isRSA := key.Signer.Public().(*rsa.PublicKey)
+		rsaPresent = rsaPresent || isRSA
+	}
+	if len(present) == len(keys) || rsaPresent {
+		return present, nil
+	}
+	missing := keys[slices.IndexFunc(keys, func(k Key) bool { return k.Signer == nil })]
+	return nil, fmt.Errorf("%w: %s._domainkey.%s", ErrNoKey, missing.Selector, missing.Domain)
+}
+
 // choose returns the keys for the domain of the From field, or else those for the nearest
 // domain above it, which DMARC takes for the same (RFC 7489 §3.1.1). When there are several
-// From addresses the first one counts.
+// From addresses, the first one counts that has keys.
 func choose(keys []Key, h *message.Header) []Key {
 	from, err := h.Addresses("From")
-	if err != nil || len(from) == 0 {
+	if err != nil {
 		return nil
 	}
-	domain := from[0][strings.LastIndexByte(from[0], '@')+1:]
-	for domain != "" {
-		var chosen []Key
-		for _, key := range keys {
-			if strings.EqualFold(key.Domain, domain) {
-				chosen = append(chosen, key)
+	for _, address := range from {
+		for domain := domainOf(address); domain != ""; _, domain, _ = strings.Cut(domain, ".") {
+			var chosen []Key
+			for _, key := range keys {
+				if strings.EqualFold(key.Domain, domain) {
+					chosen = append(chosen, key)
+				}
+			}
+			if chosen != nil {
+				return chosen
 			}
 		}
-		if chosen != nil {
-			return chosen
-		}
-		_, domain, _ = strings.Cut(domain, ".")
 	}
 	return nil
+}
+
+// maxDomain is the longest domain in octets (RFC 5321 §4.5.3.1.2).
+const maxDomain = 255
+
+// domainOf returns the domain of an address in A-labels, as keys have it (RFC 6376 §3.5, d=);
+// empty when it is no domain.
+func domainOf(address string) string {
+	domain := strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
+	if len(domain) > maxDomain {
+		return ""
+	}
+	domain, err := idna.Punycode.ToASCII(domain)
+	if err != nil {
+		return ""
+	}
+	return domain
 }
 
 // fieldList is what h= lists: every occurrence of the fields to sign.

@@ -26,7 +26,7 @@ var keys = sync.OnceValue(func() []Key {
 	if err != nil {
 		panic(err)
 	}
-	return []Key{{"example.com", "rsa1", r}, {"example.com", "ed1", e}, {"sub.example.com", "sub", e}, {"example.org", "org", e}}
+	return []Key{{"example.com", "rsa1", r}, {"example.com", "ed1", e}, {"sub.example.com", "sub", e}, {"example.org", "org", e}, {"xn--bcher-kva.example", "idn", e}}
 })
 
 func publicKeys() map[string]crypto.PublicKey {
@@ -141,17 +141,22 @@ func TestUnsignedFieldsMayChange(t *testing.T) {
 func TestKeysAreChosenByTheFromDomain(t *testing.T) {
 	t.Parallel()
 	for from, want := range map[string]string{
-		"From: a@example.com":                   "rsa1 ed1",
-		"From: a@EXAMPLE.com":                   "rsa1 ed1",
-		"From: a@host.example.com":              "rsa1 ed1",
-		"From: a@sub.example.com":               "sub",
-		"From: a@x.sub.example.com":             "sub",
-		"From: a@example.org, b@example.com":    "org",
-		"From: a@notexample.com":                "",
-		"From: a@com":                           "",
-		"From: example.com":                     "",
-		"Sender: a@example.com":                 "",
-		"From: \"a@example.com\" <b@evil.test>": "",
+		"From: a@example.com":                                             "rsa1 ed1",
+		"From: a@EXAMPLE.com":                                             "rsa1 ed1",
+		"From: a@host.example.com":                                        "rsa1 ed1",
+		"From: a@sub.example.com":                                         "sub",
+		"From: a@x.sub.example.com":                                       "sub",
+		"From: a@example.org, b@example.com":                              "org",
+		"From: a@b\u00fccher.example":                                     "idn",
+		"From: a@B\u00fccher.EXAMPLE":                                     "idn",
+		"From: z@other.test, a@example.com":                               "rsa1 ed1",
+		"From: z@other.test\r\nFrom: a@example.com":                       "rsa1 ed1",
+		"From: a@" + strings.Repeat("\u00fc", 200_000/2) + ".example.com": "",
+		"From: a@notexample.com":                                          "",
+		"From: a@com":                                                     "",
+		"From: example.com":                                               "",
+		"Sender: a@example.com":                                           "",
+		"From: \"a@example.com\" <b@evil.test>":                           "",
 	} {
 		var got []string
 		for _, f := range sign(t, from+"\r\n\r\nx\r\n") {
@@ -193,5 +198,39 @@ func TestKeyThatFailsIsAnError(t *testing.T) {
 	_, _ = io.WriteString(s, text)
 	if _, err := s.Signatures(); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestMissingKeyIsNoHindranceBesidesAnRSAKey(t *testing.T) {
+	t.Parallel()
+	rsaKey, edKey := keys()[0], keys()[1]
+	missing := Key{Domain: "example.com", Selector: "new"}
+	other := Key{Domain: "example.org", Selector: "other"}
+	for _, tc := range []struct {
+		name string
+		keys []Key
+		want string
+		err  error
+	}{
+		{"all there", []Key{rsaKey, edKey}, "rsa1 ed1", nil},
+		{"RSA there", []Key{missing, rsaKey}, "rsa1", nil},
+		{"only Ed25519 there", []Key{edKey, missing}, "", ErrNoKey},
+		{"none there", []Key{missing}, "", ErrNoKey},
+		{"that of another domain missing", []Key{edKey, other}, "ed1", nil},
+	} {
+		s := NewSigner(tc.keys, nil)
+		_, _ = io.WriteString(s, text)
+		out, err := s.Signatures()
+		var got []string
+		for _, f := range dkimtest.Fields(string(out)) {
+			got = append(got, dkimtest.Tags(f)["s"])
+		}
+		if strings.Join(got, " ") != tc.want || !errors.Is(err, tc.err) {
+			t.Errorf("%s: signed with %q, %v", tc.name, got, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "new._domainkey.example.com") {
+			t.Errorf("%s: %v does not name the key", tc.name, err)
+		}
+		s.Close()
 	}
 }
