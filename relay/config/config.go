@@ -39,7 +39,8 @@ type Listeners struct {
 	Silence time.Duration `yaml:"silence,omitempty"`
 	// MaxConnections is the cap over both listeners. Default 12000.
 	MaxConnections int `yaml:"maxConnections,omitempty"`
-	// MaxConnectionsPerAddress is the cap for one client address. Default 2000.
+	// MaxConnectionsPerAddress is the cap for one client address, and for the /64 of an IPv6 one.
+	// Default 2000.
 	MaxConnectionsPerAddress int `yaml:"maxConnectionsPerAddress,omitempty"`
 }
 

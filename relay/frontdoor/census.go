@@ -15,6 +15,9 @@ const (
 	refusedAddress refusal = "address"
 )
 
+// networkBits is how much of an IPv6 address counts: a host has all the rest to itself.
+const networkBits = 64
+
 // census counts the open connections, over all and by client address.
 type census struct {
 	limits Limits
@@ -55,11 +58,15 @@ func (c *census) release(addr netip.Addr) {
 }
 
 // clientAddr is the address that a connection counts for. An IPv4 client has one address,
-// also where the socket shows it as IPv6.
+// also where the socket shows it as IPv6; an IPv6 client counts with all of its /64.
 func clientAddr(addr net.Addr) netip.Addr {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
-	return tcp.AddrPort().Addr().Unmap()
+	own := tcp.AddrPort().Addr().Unmap()
+	if network, err := own.Prefix(networkBits); err == nil && own.Is6() {
+		return network.Addr()
+	}
+	return own
 }

@@ -38,9 +38,21 @@ func TestCensusCaps(t *testing.T) {
 
 func TestClientAddr(t *testing.T) {
 	t.Parallel()
-	mapped := &net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 1}
-	if got := clientAddr(mapped); got != netip.MustParseAddr("192.0.2.1") {
-		t.Errorf("got %v", got)
+	for from, want := range map[string]string{
+		"192.0.2.1":            "192.0.2.1",
+		"::ffff:192.0.2.1":     "192.0.2.1",
+		"2001:db8::1":          "2001:db8::",
+		"2001:db8::ffff:0:0:9": "2001:db8::",
+		"2001:db8:0:1::1":      "2001:db8:0:1::",
+		"fe80::1":              "fe80::",
+	} {
+		if got := clientAddr(&net.TCPAddr{IP: net.ParseIP(from), Port: 1}); got != netip.MustParseAddr(want) {
+			t.Errorf("%s counts for %v, want %s", from, got, want)
+		}
+	}
+	zoned := &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"}
+	if got := clientAddr(zoned); got != netip.MustParseAddr("fe80::") {
+		t.Errorf("an address with a zone counts for %v", got)
 	}
 	if got := clientAddr(&net.UnixAddr{}); got.IsValid() {
 		t.Errorf("got %v for an address that is none", got)
