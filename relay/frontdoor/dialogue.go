@@ -9,12 +9,15 @@ type dialogue struct {
 	transaction bool
 	// body: between 354 and the reply to the body.
 	body bool
+	// loggedIn: a login was accepted (235).
+	loggedIn bool
 	// challenge: a SASL exchange waits for the client (334).
 	challenge bool
 	// over: the last word was said, nothing more is heard.
 	over bool
 	// commands counts replies since the last body, errors those of 5xx since the last body
-	// that was taken.
+	// that was taken. Refusals within a transaction are not counted as errors: a list can have
+	// more bad recipients than good ones, which shall get the message.
 	commands, errors int
 }
 
@@ -22,8 +25,9 @@ type dialogue struct {
 func (d *dialogue) replied(code int, meant effect) {
 	d.greeted = true
 	d.challenge = code == 334
+	d.loggedIn = d.loggedIn || code == 235
 	d.commands++
-	if code >= 500 {
+	if code >= 500 && (d.body || !d.transaction) {
 		d.errors++
 	}
 	if d.body && code < 300 {

@@ -67,6 +67,25 @@ func TestAMessageTakenIsWorthNewErrors(t *testing.T) {
 	}
 }
 
+// A transaction begins with a login and a MAIL; the budget of commands bounds what follows.
+func TestRefusalsWithinATransactionAreNoErrors(t *testing.T) {
+	t.Parallel()
+	var d dialogue
+	d.replied(250, effectBegin)
+	for range 5 {
+		d.replied(550, effectNone)
+	}
+	if d.errors != 0 || d.commands != 6 {
+		t.Errorf("counted %d errors, %d commands", d.errors, d.commands)
+	}
+	d.replied(354, effectNone)
+	d.replied(554, effectNone)
+	d.replied(550, effectNone)
+	if d.errors != 2 {
+		t.Errorf("counted %d errors, want the refused body and what came after", d.errors)
+	}
+}
+
 func TestABodyIsWorthNewCommands(t *testing.T) {
 	t.Parallel()
 	var d dialogue

@@ -47,7 +47,8 @@ type Options struct {
 type Limits struct {
 	// Connections is the cap over both listeners. Default 12000.
 	Connections int
-	// PerAddress is the cap for one client address. Default 2000.
+	// PerAddress is the cap for one client address, and for the /64 of an IPv6 one. Default
+	// 2000.
 	PerAddress int
 	// MinRate is the bytes a second that a body must come with, averaged over the time
 	// that the relay waited for it. Default 500.
@@ -55,10 +56,11 @@ type Limits struct {
 	// Line is the longest command or SASL line in bytes. Default 16384: RFC 4954 §4 wants
 	// 12288 for SASL, and some tokens need more.
 	Line int
-	// Commands is how many may come without a message body. Default 10000.
+	// Commands is how many may come without a message body. Default 20000,
+	// twice as many as the recipients that a message can be allowed.
 	Commands int
-	// Errors is how many 5xx replies a client may get without a message taken. Default 100,
-	// as many as a message has recipients.
+	// Errors is how many 5xx replies a client may get without a message taken, but for those
+	// within a transaction, which Commands bounds. Default 100.
 	Errors int
 }
 
@@ -72,6 +74,8 @@ type Timeouts struct {
 	Preamble time.Duration
 	// Handshake is the TLS handshake. Default 30s.
 	Handshake time.Duration
+	// Login is from the end of the handshake until the client has logged in. Default 2m.
+	Login time.Duration
 	// Command is from a reply to the end of the next command. Default 5m (RFC 5321
 	// §4.5.3.2.7).
 	Command time.Duration
@@ -114,7 +118,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.PerAddress, 2000)
 	setDefault(&l.MinRate, 500)
 	setDefault(&l.Line, 16384)
-	setDefault(&l.Commands, 10000)
+	setDefault(&l.Commands, 20000)
 	setDefault(&l.Errors, 100)
 }
 
@@ -122,6 +126,7 @@ func (t *Timeouts) setDefaults() {
 	setDefault(&t.Silence, 5*time.Second)
 	setDefault(&t.Preamble, time.Minute)
 	setDefault(&t.Handshake, 30*time.Second)
+	setDefault(&t.Login, 2*time.Minute)
 	setDefault(&t.Command, 5*time.Minute)
 	setDefault(&t.Body, 3*time.Minute)
 	setDefault(&t.Write, time.Minute)

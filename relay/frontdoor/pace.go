@@ -53,5 +53,11 @@ func (p *pace) end(d *dialogue) time.Time {
 	if !d.idle() {
 		end = end.Add(p.timeouts.Command)
 	}
+	if login := p.loginEnd(); !d.loggedIn && login.Before(end) {
+		return login
+	}
 	return end
 }
+
+// loginEnd is when the client must have logged in.
+func (p *pace) loginEnd() time.Time { return p.began.Add(p.timeouts.Login) }

@@ -8,10 +8,12 @@ import (
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1000, 0)
-	limits := Timeouts{Command: 5 * time.Minute, Body: 3 * time.Minute, Session: time.Hour}
-	idle := dialogue{greeted: true}
-	inTransaction := dialogue{greeted: true, transaction: true}
-	inBody := dialogue{greeted: true, transaction: true, body: true}
+	limits := Timeouts{Login: 2 * time.Minute, Command: 5 * time.Minute, Body: 3 * time.Minute, Session: time.Hour}
+	stranger := dialogue{greeted: true}
+	inLogin := dialogue{greeted: true, challenge: true}
+	idle := dialogue{greeted: true, loggedIn: true}
+	inTransaction := dialogue{greeted: true, loggedIn: true, transaction: true}
+	inBody := dialogue{greeted: true, loggedIn: true, transaction: true, body: true}
 	tests := []struct {
 		name     string
 		d        dialogue
@@ -21,6 +23,9 @@ func TestDeadlines(t *testing.T) {
 		now      time.Duration
 		want     time.Duration
 	}{
+		{"a stranger has to log in", stranger, 0, 0, 0, 0, 2 * time.Minute},
+		{"whatever it says until then", stranger, 90 * time.Second, 0, 0, 90 * time.Second, 2 * time.Minute},
+		{"and be done with it", inLogin, 90 * time.Second, 0, 0, 90 * time.Second, 2 * time.Minute},
 		{"a command has its time", idle, 0, 0, 0, 0, 5 * time.Minute},
 		{"parts of a command win no time", idle, 0, 3, 4 * time.Minute, 4 * time.Minute, 5 * time.Minute},
 		{"the session ends between messages", idle, 58 * time.Minute, 0, 0, 58 * time.Minute, time.Hour},
@@ -44,7 +49,7 @@ func TestDeadlines(t *testing.T) {
 func TestATurnStartsAfresh(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
-	p := pace{timeouts: Timeouts{Command: time.Minute, Session: time.Hour}, minRate: 1, began: now, asked: now}
+	p := pace{timeouts: Timeouts{Login: time.Hour, Command: time.Minute, Session: time.Hour}, minRate: 1, began: now, asked: now}
 	p.got(10, now, now.Add(30*time.Second))
 	p.reset(now.Add(30 * time.Second))
 	if p.received != 0 || p.waited != 0 {

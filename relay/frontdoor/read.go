@@ -11,6 +11,7 @@ import (
 const (
 	replyIdle     = "421 4.4.2 %h closing: no command came in time"
 	replySlow     = "421 4.4.2 %h closing: the message came too slowly"
+	replyNoLogin  = "421 4.7.0 %h closing: no login came in time"
 	replyTooLong  = "421 4.4.2 %h closing: the session has lasted too long"
 	replyDraining = "421 4.3.2 %h is shutting down, try again"
 	replyErrors   = "421 4.7.0 %h too many errors"
@@ -103,6 +104,8 @@ func (c *Conn) lateReply(now time.Time) string {
 	switch {
 	case c.draining && c.dialogue.idle():
 		return replyDraining
+	case !c.dialogue.loggedIn && !now.Before(c.pace.loginEnd()):
+		return replyNoLogin
 	case !now.Before(c.pace.end(&c.dialogue)):
 		return replyTooLong
 	case c.dialogue.body:

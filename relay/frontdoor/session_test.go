@@ -180,6 +180,8 @@ func TestDefaultTimesAreThoseOfTheStandard(t *testing.T) {
 		t.Errorf("a part of a body has %v, RFC 5321 §4.5.3.2.5 wants 3 minutes", d.Body)
 	case d.Close > time.Second:
 		t.Errorf("a connection takes %v to close", d.Close)
+	case d.Login != 2*time.Minute:
+		t.Errorf("a client has %v to log in", d.Login)
 	case d.Silence != 5*time.Second:
 		t.Errorf("a silent client of port 465 has %v", d.Silence)
 	}
@@ -203,6 +205,7 @@ func TestLimitsOfASession(t *testing.T) {
 		{"a SASL line too long", nil, false, "EHLO x\r\nAUTH PLAIN\r\n" + strings.Repeat("A", 20000), "500 5.5.6 Authentication line too long"},
 		{"no command in time", func(o *Options) { o.Timeouts.Command = 50 * time.Millisecond }, false, "NOO", "421 4.4.2 relay.test closing: no command"},
 		{"no body in time", func(o *Options) { o.Timeouts.Body = 50 * time.Millisecond }, true, "x", "421 4.4.2 relay.test closing: the message"},
+		{"no login in time", func(o *Options) { o.Timeouts.Login = 50 * time.Millisecond }, false, "NOO", "421 4.7.0 relay.test closing: no login"},
 		{"a session too long", func(o *Options) { o.Timeouts.Session = 50 * time.Millisecond }, false, "", "421 4.4.2 relay.test closing: the session"},
 	}
 	for _, tt := range tests {
@@ -222,6 +225,29 @@ func TestLimitsOfASession(t *testing.T) {
 			c.expectEnd()
 		})
 	}
+}
+
+// What a client says wins it no time to log in, and once it has none is needed.
+func TestLoginHasATimeLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 300 * time.Millisecond
+	h := newHouse(t, func(o *Options) { o.Timeouts.Login = limit })
+	app, stranger := h.dialTLS(t), h.dialStartTLS(t)
+	began := time.Now()
+	app.say("EHLO x", "250 ")
+	app.say("AUTH PLAIN AHUAcA==", "235 ")
+	stranger.say("EHLO x", "250 ")
+	for time.Since(began) < limit/2 {
+		stranger.say("NOOP", "250 ")
+		time.Sleep(limit / 20)
+	}
+	stranger.expect("421 4.7.0 relay.test closing: no login came in time")
+	stranger.expectEnd()
+	if took := time.Since(began); took < limit-limit/10 {
+		t.Errorf("the client was closed after %v", took)
+	}
+	app.beginData()
+	app.say("x\r\n.", "250 ")
 }
 
 func TestSASLLinesMayBeLong(t *testing.T) {
