@@ -56,6 +56,31 @@ func TestPodsWaitForTheNetworkPolicy(t *testing.T) {
 	c.awaitCondition(t, relay, v1alpha1.ConditionNetworkRestricted, metav1.ConditionTrue, "UpstreamPortsOpen")
 }
 
+func TestBrokenSelectorWaitsForAPerson(t *testing.T) {
+	c, namespace := onCluster(t)
+	for name, tc := range map[string]struct {
+		selector v1alpha1.LabelSelector
+		says     string
+	}{
+		"value": {v1alpha1.LabelSelector{MatchLabels: map[string]string{"app": "my app"}}, `"my app"`},
+		"key": {v1alpha1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: "not a key", Operator: metav1.LabelSelectorOpExists},
+		}}, `"not a key"`},
+	} {
+		relay := newRelay(namespace)
+		relay.Name = name
+		relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{PodSelector: &tc.selector}}}
+		c.mustCreate(t, relay)
+		message := c.awaitCondition(t, relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, "ChildRefused")
+		if !strings.Contains(message, "spec.access") || !strings.Contains(message, tc.says) {
+			t.Errorf("%s: message = %q", name, message)
+		}
+		c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionFalse, "ChildRefused")
+		c.awaitCondition(t, relay, v1alpha1.ConditionNetworkRestricted, metav1.ConditionFalse, "PolicyMissing")
+		c.mustLack(t, relay)
+	}
+}
+
 // What the API server refuses it refuses again: only a person can help.
 func TestRefusedChildWaitsForAPerson(t *testing.T) {
 	c, namespace := onCluster(t)

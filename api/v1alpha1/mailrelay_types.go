@@ -251,8 +251,8 @@ type NamespaceRule struct {
 	Selector *LabelSelector `json:"selector,omitempty"`
 }
 
-// LabelSelector chooses objects by their labels, as a metav1.LabelSelector does, and is
-// checked when it is written: a NetworkPolicy with a broken one would be refused later.
+// LabelSelector chooses objects by their labels, as a metav1.LabelSelector does. Its operators
+// are checked when it is written; the condition Stalled tells of keys and values that are none.
 type LabelSelector struct {
 	// matchLabels are labels that an object must have.
 	// +optional
