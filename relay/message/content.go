@@ -21,6 +21,9 @@ var (
 	ErrHeaderTooLarge = fmt.Errorf("the header of the message is larger than %d KiB", MaxHeaderBytes>>10)
 	// ErrTooManyFields means that the header has more than MaxHeaderFields.
 	ErrTooManyFields = fmt.Errorf("the message has more than %d header fields", MaxHeaderFields)
+	// ErrBrokenHeader means that a Bcc field comes after a line that is no header field and
+	// ends the header: everybody would read in the body who gets a blind copy.
+	ErrBrokenHeader = errors.New("the header of the message has a line that is no header field, and a Bcc field after it")
 )
 
 // Content is a message that is being read.
@@ -30,7 +33,7 @@ type Content struct {
 
 	lines lineReader
 	body  *bufio.Reader
-	// start is a first line of the body that was read in search of the header's end.
+	// start is what was read of the body in search of the header's end.
 	start []byte
 }
 
@@ -41,11 +44,12 @@ var contents = sync.Pool{New: func() any {
 }}
 
 // ReadContent reads the header of the message in r. The body stays in r until WriteBody.
-// Errors are ErrBareCR, ErrNUL, ErrHeaderTooLarge, ErrTooManyFields and those of r. Close must
-// be called in any case but an error.
+// Errors are ErrBareCR, ErrNUL, ErrHeaderTooLarge, ErrTooManyFields, ErrBrokenHeader and those
+// of r. Close must be called in any case but an error.
 //
 // A message without an empty line after its header is mended: the first line that is no
-// header field starts the body.
+// header field starts the body. So is one with the "From " line of a mailbox file before its
+// header: that line is dropped.
 func ReadContent(r io.Reader) (*Content, error) { return readContent(r, 1) }
 
 // ReadAccepted is ReadContent for a message that was accepted before: its header may have
@@ -81,17 +85,49 @@ func (c *Content) readHeader(maxBytes, maxFields int) error {
 			return err
 		}
 		size += len(line)
-		if len(line) == len("\r\n") {
+		switch {
+		case len(line) == len("\r\n") && c.start == nil:
 			return nil
-		}
-		if !c.Header.addLine(line) {
+		case c.start == nil && len(c.Header.fields) == 0 && isMailboxLine(line):
 			c.start = line
-			return nil
+			continue
+		case !c.Header.addLine(line):
+			c.start = append(c.start, line...)
+			return c.lookForBcc(line)
 		}
+		c.start = nil
 		if len(c.Header.fields) > maxFields {
 			return ErrTooManyFields
 		}
 	}
+}
+
+// isMailboxLine reports whether a line is what separates messages in a mailbox file (RFC 4155).
+func isMailboxLine(line []byte) bool {
+	return bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
+}
+
+// lookForBcc reads on from a line that ended the header, up to the next empty line, as far as
+// a header may reach.
+func (c *Content) lookForBcc(line []byte) error {
+	whole := true
+	for len(line) > len("\r\n") && len(c.start) < MaxHeaderBytes {
+		part, err := c.body.ReadSlice('\n')
+		c.start = append(c.start, part...)
+		if whole {
+			line = part
+		}
+		if name, ok := fieldName(line); whole && ok && isBcc(name) {
+			return ErrBrokenHeader
+		}
+		switch whole = err == nil; {
+		case err == io.EOF:
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		}
+	}
+	return nil
 }
 
 // readLine returns a copy of the next line with its CRLF, io.EOF when there is none.

@@ -60,6 +60,11 @@ func TestCompleteMakesTheHeaderFitToLeave(t *testing.T) {
 		{"no header", "hello\r\nX: y\r\n", received + date + id + "\r\nhello\r\nX: y\r\n"},
 		{"starts folded", " X: y\r\n\r\nhi\r\n", received + date + id + "\r\n X: y\r\n\r\nhi\r\n"},
 		{"no empty line", "X: y\r\nhello\r\nFrom: z\r\n", received + "X: y\r\n" + date + id + "\r\nhello\r\nFrom: z\r\n"},
+		{"line of a mailbox file", "From app Thu Nov 25 18:00:00 2026\nX: y\nBcc: a@b.c\n\nFrom z\n", received + "X: y\r\n" + date + id + "\r\nFrom z\r\n"},
+		{"quoted line of a mailbox file", ">From app\r\nX: y\r\n\r\nhi\r\n", received + "X: y\r\n" + date + id + "\r\nhi\r\n"},
+		{"text that begins like a mailbox file", "From here on\r\n\r\nX: y\r\n", received + date + id + "\r\nFrom here on\r\n\r\nX: y\r\n"},
+		{"more such text", "From here\r\nto there\r\n", received + date + id + "\r\nFrom here\r\nto there\r\n"},
+		{"only such text", "From here", received + date + id + "\r\nFrom here\r\n"},
 		{"name with 8-bit", "X: y\r\n\xfc: z\r\n", received + "X: y\r\n" + date + id + "\r\n\xfc: z\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -68,6 +73,38 @@ func TestCompleteMakesTheHeaderFitToLeave(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestBlindCopiesAreNotShownByABrokenHeader(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", readerBuffer+1)
+	for name, in := range map[string]string{
+		"name with a space":   "From: a@b.c\nReply To: d@e.f\nBcc: g@h.i\n\nhi\n",
+		"line not folded":     "From: a@b.c\nSubject: a\nsecond line\nTo: x\nRESENT-BCC : g@h.i\n\nhi\n",
+		"after a long line":   "From: a@b.c\n" + long + "\nBcc: g@h.i\n\nhi\n",
+		"at the end":          "From: a@b.c\nsecond line\nBcc: g@h.i",
+		"second mailbox line": "From x\nFrom y\nBcc: g@h.i\n\n",
+	} {
+		if c, err := ReadContent(strings.NewReader(in)); !errors.Is(err, ErrBrokenHeader) {
+			t.Errorf("%s: %v", name, err)
+			c.Close()
+		}
+	}
+	for name, in := range map[string]string{
+		"in the body":         "From: a@b.c\r\nno field\r\n\r\nBcc: g@h.i\r\n",
+		"in a line":           "From: a@b.c\r\nno field\r\n" + long + "Bcc: g@h.i\r\n",
+		"at a buffer's start": "From: a@b.c\r\nno field\r\n" + long[1:] + "Bcc: g@h.i\r\n",
+		"beyond a header":     "From: a@b.c\r\n" + strings.Repeat("no field\r\n", MaxHeaderBytes/10+1) + "Bcc: g@h.i\r\n",
+		"an endless line":     "From: a@b.c\r\nno field\r\n" + strings.Repeat(long, 40) + "\r\n",
+	} {
+		if out := complete(t, in); !strings.HasSuffix(out, strings.TrimPrefix(in, "From: a@b.c\r\n")) {
+			t.Errorf("%s: the body ends as %.100q", name, out[max(0, len(out)-100):])
+		}
+	}
+	broken := io.MultiReader(strings.NewReader("From: a@b.c\r\nno field\r\nx"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if _, err := ReadContent(broken); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the reader's error became %v", err)
 	}
 }
 

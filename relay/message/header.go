@@ -62,6 +62,9 @@ func fieldName(line []byte) (string, bool) {
 	return strings.ToLower(string(name)), true
 }
 
+// isBcc reports whether a field of that name, in lower case, lists those who get a blind copy.
+func isBcc(name string) bool { return name == "bcc" || name == "resent-bcc" }
+
 // Count returns how many fields have the name.
 func (h *Header) Count(name string) int {
 	n := 0

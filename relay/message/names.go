@@ -9,13 +9,13 @@ import (
 // bareName is a display name that is not quoted, and one address in angle brackets.
 var bareName = regexp.MustCompile(`^([^"<>()\\:;\x00-\x1f\x7f]+?)[ \t]*<([^"<>, \t]+)>$`)
 
-// QuoteNames puts quotes around the display names of From and Sender that need them and have
-// none, as in "app@example.com <app@example.com>" and "Shop, Inc. <app@example.com>": many
+// QuoteNames puts quotes around the display names of From and Sender, also when they are
+// Resent, that need them and have none, as in "app@example.com <app@example.com>" and "Shop, Inc. <app@example.com>": many
 // programs write them, and strict readers refuse them. What could be read in two ways stays as
 // it is, for others to refuse.
 func (h *Header) QuoteNames() {
 	for i := range h.fields {
-		if f := &h.fields[i]; f.name == "from" || f.name == "sender" {
+		if f := &h.fields[i]; f.namesSender() {
 			f.quoteName()
 		}
 	}

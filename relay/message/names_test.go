@@ -12,6 +12,7 @@ func TestQuoteNamesMendsWhatHasOneReading(t *testing.T) {
 		{"From: a@example.com <a@example.com>\r\n", "From: \"a@example.com\" <a@example.com>\r\n"},
 		{"From: boss@evil.example <a@example.com>\r\n", "From: \"boss@evil.example\" <a@example.com>\r\n"},
 		{"Sender: Shop, Inc. <a@example.com>\r\n", "Sender: \"Shop, Inc.\" <a@example.com>\r\n"},
+		{"Resent-From: Shop, Inc. <a@example.com>\r\n", "Resent-From: \"Shop, Inc.\" <a@example.com>\r\n"},
 		{"from : [CI]\r\n  build <a@example.com>\r\n", "from : \"[CI]  build\" <a@example.com>\r\n"},
 		{"From: M\xfcller, Inc. <a@example.com>\r\n", "From: \"M\xfcller, Inc.\" <a@example.com>\r\n"},
 	} {

@@ -81,19 +81,28 @@ func (r Rule) matches(address, domain string) bool {
 	return strings.EqualFold(domain, r.Match)
 }
 
-// RewriteSenders applies the rewriter to the header: From and Sender are qualified and
-// rewritten; Reply-To is only qualified, since it is where the author wants answers. Display
+// RewriteSenders applies the rewriter to the header: From and Sender, and those of a message
+// that was sent again (RFC 5322 §3.6.6), are qualified and rewritten; Reply-To is only qualified, since it is where the author wants answers. Display
 // names and comments stay as they are.
 func (h *Header) RewriteSenders(r *Rewriter) {
 	for i := range h.fields {
 		f := &h.fields[i]
-		switch f.name {
-		case "from", "sender":
+		switch {
+		case f.namesSender():
 			f.mapAddresses(r.Sender)
-		case "reply-to":
+		case f.name == "reply-to":
 			f.mapAddresses(r.qualify)
 		}
 	}
+}
+
+// namesSender reports whether the field says who the message is from.
+func (f *field) namesSender() bool {
+	switch f.name {
+	case "from", "sender", "resent-from", "resent-sender":
+		return true
+	}
+	return false
 }
 
 // mapAddresses puts change(address) in the place of every address of the field.

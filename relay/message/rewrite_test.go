@@ -66,6 +66,8 @@ func TestRewriteSendersChangesAddressesOnly(t *testing.T) {
 		{"From: M\xfcller <app@old.example>", "From: M\xfcller <app@example.com>"},
 		{"From: app@old.example,\r\n\troot", "From: app@example.com,\r\n\troot@example.com"},
 		{"From: team: root, A <app@old.example>; , b@x.test", "From: team: root@example.com, A <app@example.com>; , b@x.test"},
+		{"Resent-From: root", "Resent-From: root@example.com"},
+		{"Resent-Sender: Cron <app@old.example>", "Resent-Sender: Cron <app@example.com>"},
 		{"SENDER : root", "SENDER : root@example.com"},
 		{"Reply-To: root, app@old.example", "Reply-To: root@example.com, app@old.example"},
 		{"To: root", "To: root"},

@@ -60,8 +60,11 @@ func (h *Header) Complete(s Submission) {
 // is added and makes some readers cut the body off; and a result of an authentication that we
 // did not make (RFC 8601 §5). A field that says nothing is as good as missing.
 func (s Submission) unwanted(f field) bool {
+	if isBcc(f.name) {
+		return true
+	}
 	switch f.name {
-	case "bcc", "resent-bcc", "return-path", "content-length":
+	case "return-path", "content-length":
 		return true
 	case "message-id", "date", "from":
 		return f.value() == ""

@@ -189,6 +189,8 @@ func contentRefusal(err error, maxSize int64) *refusal {
 		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The header is larger than %d octets", message.MaxHeaderBytes))
 	case errors.Is(err, message.ErrTooManyFields):
 		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The message has more than %d header fields", message.MaxHeaderFields))
+	case errors.Is(err, message.ErrBrokenHeader):
+		return refuse(reasonContent, 554, 5, 6, 0, "The header has a line that is no header field, and a Bcc field after it: mend that line")
 	case errors.Is(err, smtp.ErrTooLongLine):
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a line that is too long").andHangUp()
 	}

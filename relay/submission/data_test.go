@@ -25,6 +25,7 @@ func TestContentThatIsRefused(t *testing.T) {
 		{"bare CR in the header", "Subject: x\rFrom: y\r\n\r\n", "554 5.6.0 The message has a bare CR", true},
 		{"large header", strings.Repeat("X: "+strings.Repeat("y", 900)+"\r\n", 300), "554 5.6.0 The header is larger", false},
 		{"many fields", strings.Repeat("a:\r\n", message.MaxHeaderFields+1) + "\r\n", "554 5.6.0 The message has more than 1000 header fields", false},
+		{"Bcc behind a broken line", "Subject: x\r\nsecond line\r\nBcc: b@example.com\r\n\r\n", "554 5.6.0 The header has a line that is no header field", false},
 		{"long line in a signed part", "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n" + strings.Repeat("x", 999) + "\r\n--b--\r\n", "554 5.6.0 The message cannot be sent on: a signed part has a line", false},
 		{"header line that cannot be folded", "X: " + strings.Repeat("x", 999) + "\r\n\r\n", "554 5.6.0 The message cannot be sent on: the message has a line", false},
 		{"loop", strings.Repeat("Received: x\r\n", message.MaxReceived+1) + "\r\n", "554 5.4.6 ", false},
