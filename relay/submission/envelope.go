@@ -112,7 +112,7 @@ func (s *session) rcpt(to string) *refusal {
 		return nil
 	}
 	if err := policy.CheckRecipient(s.config().Message.Recipients, s.tx.user, to); err != nil {
-		return refuse(reasonRecipient, 550, 5, 7, 1, err.Error())
+		return s.denied(err)
 	}
 	// 452, not 552: the client sends to those accepted and comes again with the rest
 	// (RFC 5321 §4.5.3.1.10).
@@ -125,6 +125,18 @@ func (s *session) rcpt(to string) *refusal {
 	s.tx.recipients = append(s.tx.recipients, to)
 	s.tx.needsUTF8 = s.tx.needsUTF8 || !a.ASCII()
 	return nil
+}
+
+// denied refuses a recipient. The log says it with as much of the address as it may show.
+func (s *session) denied(err error) *refusal {
+	r := refuse(reasonRecipient, 550, 5, 7, 1, err.Error())
+	var known *policy.RecipientError
+	if errors.As(err, &known) {
+		hidden := *known
+		hidden.Recipient = s.shown(known.Recipient)
+		r.logged = reply(550, 5, 7, 1, hidden.Error())
+	}
+	return r
 }
 
 // addressCodes are the enhanced status codes (RFC 3463 §3.2) of a bad sender or recipient.

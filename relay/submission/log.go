@@ -1,6 +1,8 @@
 package submission
 
 import (
+	"cmp"
+
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
@@ -30,7 +32,7 @@ func (s *session) about(more ...any) []any {
 
 // logRefusal writes the line of a command refused.
 func (s *session) logRefusal(command string, r *refusal) {
-	attrs := s.about("command", command, "reason", r.reason, "reply", replyLine(r.reply))
+	attrs := s.about("command", command, "reason", r.reason, "reply", replyLine(cmp.Or(r.logged, r.reply)))
 	if r.sender != "" {
 		attrs = append(attrs, "sender", clip(r.sender))
 	}

@@ -29,6 +29,8 @@ const (
 type refusal struct {
 	reason string
 	reply  *smtp.SMTPError
+	// logged is what the log shows of the reply when it must not show all of it.
+	logged *smtp.SMTPError
 	// detail is for the log only, as are the addresses that the command was about.
 	detail            error
 	sender, recipient string
