@@ -71,7 +71,8 @@ func TestFailuresAreSlowedOverAllConnections(t *testing.T) {
 	}
 }
 
-// TestAttackerDoesNotStopTheApp holds back attackers for as long as the test lasts.
+// TestAttackerDoesNotStopTheApp has 20 answers held back for as long as the test lasts: what
+// waits there keeps no other login waiting. What guesses cost is measured in test/attack.
 func TestAttackerDoesNotStopTheApp(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
