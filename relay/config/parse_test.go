@@ -260,6 +260,7 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"long period", "version: 1\nusers:\n  - name: a\n    rates: [{messages: 1, period: 2401h}]", "users[0].rates[0].period: 2401h0m0s"},
 		{"unknown reaction", "version: 1\nusers:\n  - name: a\n    onExceed: Drop", "users[0].onExceed:"},
 		{"negative size", "version: 1\nusers:\n  - name: a\n    maxSize: -1", "users[0].maxSize: must be more than 0"},
+		{"too many passwords", "version: 1\nusers:\n  - name: a\n    passwords: [{}, {}, {}]", "line 4: users[0].passwords: has 3 passwords: leave the old one and the new one"},
 		{"a plain password", "version: 1\nusers:\n  - name: a\n    passwords: [hunter2]", "users[0].passwords[0]: must be a mapping"},
 	} {
 		_, err := ParseUserFile([]byte(tc.text))

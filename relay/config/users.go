@@ -10,13 +10,18 @@ type UserFile struct {
 	Users   []User `yaml:"users"`
 }
 
+// MaxPasswords is how many passwords a user may have: an old one and a new one. Each failed
+// login is checked against as many, so that its time tells nothing of the user.
+const MaxPasswords = 2
+
 // User is who may log in, and as whom they may send.
 type User struct {
 	// Name is the SASL user name.
 	Name string `yaml:"name"`
 	// Passwords are the verifiers of the user's passwords, the newest first; any of them is
-	// accepted, so that an old and a new password overlap in a rotation. SCRAM accepts those
-	// that have the salt and iterations of the first (see Verifier.Successor).
+	// accepted, so that an old and a new password overlap in a rotation; MaxPasswords at
+	// most. SCRAM accepts those that have the salt and iterations of the first (see
+	// Verifier.Successor).
 	Passwords []Verifier `yaml:"passwords,omitempty"`
 	// Certificates are names that a client certificate of the user may have, each with its
 	// kind: "URI:mailrelay://shop/app", "DNS:app.shop.example", "email:app@example.com" or,

@@ -28,6 +28,9 @@ func (u *User) validate(k *checker, prefix string) {
 	if !isUserName(u.Name) {
 		k.failf(prefix+"name", "%q is not a user name: write 1 to %d characters", u.Name, longestUserName)
 	}
+	if len(u.Passwords) > MaxPasswords {
+		k.failf(prefix+"passwords", "has %d passwords: leave the old one and the new one", len(u.Passwords))
+	}
 	for i, v := range u.Passwords {
 		if err := v.Validate(); err != nil {
 			k.failf(fmt.Sprintf("%spasswords[%d]", prefix, i), "%v: make a new one with \"relay verifier\"", err)

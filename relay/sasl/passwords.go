@@ -18,7 +18,7 @@ const (
 	// checksPerFailure is how many verifiers every failed login is checked against, so that
 	// its time does not tell whether there is such a user, nor whether one is between an old
 	// and a new password.
-	checksPerFailure = 2
+	checksPerFailure = config.MaxPasswords
 
 	knownLogins   = 4096
 	loginLifetime = 10 * time.Minute

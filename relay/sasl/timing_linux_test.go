@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // TestFailuresTakeTheSameTime compares the processor time of failures that take turns, and
@@ -20,12 +22,17 @@ import (
 func TestFailuresTakeTheSameTime(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	m := newMechanisms(t, Options{Users: scramUsers(t, rand.Text(), rand.Text())})
+	users := scramUsers(t, rand.Text(), rand.Text())
+	if n := len(users["rotating"].Passwords); n != config.MaxPasswords {
+		t.Fatalf("the user in a rotation has %d passwords, which are not the most there may be", n)
+	}
+	m := newMechanisms(t, Options{Users: users})
 	for _, tc := range []struct {
 		mechanism string
 		rounds    int
 	}{
 		{"PLAIN", 15},
+		{"LOGIN", 15},
 		{"SCRAM-SHA-256", 2000},
 	} {
 		took := map[string][]time.Duration{}
