@@ -3,6 +3,7 @@ package submission
 import (
 	"errors"
 	"io"
+	"net/mail"
 	"os"
 	"regexp"
 	"strings"
@@ -81,10 +82,56 @@ func checkStored(t *testing.T, m stored, login bool) {
 		t.Fatalf("stored from %s for %s", m.envelope.ReversePath, m.envelope.User)
 	case len(m.envelope.Recipients) == 0 || len(m.envelope.Recipients) > 10:
 		t.Fatalf("stored for %d recipients", len(m.envelope.Recipients))
+	case !isFromTheUser(head):
+		t.Fatalf("stored with a From that is not the user's: %q", m.content)
 	case !found || !strings.HasPrefix(head, "Received: ") || !strings.HasSuffix(m.content, "\r\n"):
 		t.Fatalf("stored without a header or an end: %q", m.content)
 	case strings.ContainsAny(strings.ReplaceAll(m.content, "\r\n", ""), "\r\n\x00"):
 		t.Fatalf("stored with a bare CR, LF or NUL: %q", m.content)
+	}
+}
+
+// isFromTheUser reads the From of a header without the relay's own parsers.
+func isFromTheUser(head string) bool {
+	unfolded := strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(head)
+	from := 0
+	for line := range strings.SplitSeq(unfolded, "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		if !strings.EqualFold(strings.TrimSpace(name), "From") {
+			continue
+		}
+		from++
+		addresses, err := mail.ParseAddressList(strings.ToValidUTF8(value, "?"))
+		if err != nil {
+			return false
+		}
+		for _, a := range addresses {
+			if !strings.HasSuffix(strings.ToLower(a.Address), "@example.com") || strings.Count(a.Address, "@") != 1 {
+				return false
+			}
+		}
+	}
+	return from <= 1
+}
+
+// TestFromOfTheUserIsTold keeps the check of FuzzConnection honest.
+func TestFromOfTheUserIsTold(t *testing.T) {
+	t.Parallel()
+	for head, want := range map[string]bool{
+		"Received: x\r\nFrom: App <app@example.com>": true,
+		"Subject: x":                                                   true,
+		"From: boss@example.org":                                       false,
+		"X: y\r\nFROM :\r\n boss@example.org":                          false,
+		"From: app@example.com,\r\n\tboss@example.org":                 false,
+		"From: app@example.com\r\nfrom: app@example.com":               false,
+		"From: \"boss@example.org\"@example.com":                       false,
+		"From: app@example.com boss@example.org":                       false,
+		"From: app@example.com.evil.example":                           false,
+		"Subject: x\r\n From: boss@example.org\r\nFrom: a@example.com": true,
+	} {
+		if got := isFromTheUser(head); got != want {
+			t.Errorf("%q: %v", head, got)
+		}
 	}
 }
 
