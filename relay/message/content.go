@@ -103,8 +103,10 @@ func (c *Content) readHeader(maxBytes, maxFields int) error {
 }
 
 // isMailboxLine reports whether a line is what separates messages in a mailbox file (RFC 4155).
+// "From : a@example.com" is a field.
 func isMailboxLine(line []byte) bool {
-	return bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
+	_, isField := fieldName(line)
+	return !isField && bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
 }
 
 // lookForBcc reads on from a line that ended the header, up to the next empty line, as far as

@@ -65,6 +65,7 @@ func TestCompleteMakesTheHeaderFitToLeave(t *testing.T) {
 		{"text that begins like a mailbox file", "From here on\r\n\r\nX: y\r\n", received + date + id + "\r\nFrom here on\r\n\r\nX: y\r\n"},
 		{"more such text", "From here\r\nto there\r\n", received + date + id + "\r\nFrom here\r\nto there\r\n"},
 		{"only such text", "From here", received + date + id + "\r\nFrom here\r\n"},
+		{"field with a blank before its colon", "From : b@c.d\r\nX: y\r\n\r\nhi\r\n", received + "From : b@c.d\r\nX: y\r\n" + date + id + "\r\nhi\r\n"},
 		{"name with 8-bit", "X: y\r\n\xfc: z\r\n", received + "X: y\r\n" + date + id + "\r\n\xfc: z\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
