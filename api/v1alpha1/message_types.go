@@ -1,6 +1,7 @@
 package v1alpha1
 
-// Rewrite changes a sender address: the envelope's and those in From and Sender.
+// Rewrite changes a sender address: the envelope's and those in From, Sender, Resent-From and
+// Resent-Sender.
 type Rewrite struct {
 	// match is an address ("www-data@old.example"), a domain ("old.example"), everything below
 	// one ("*.old.example"), or "*" for any sender.
