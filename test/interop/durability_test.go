@@ -103,6 +103,10 @@ func TestConfigurationIsFollowedWithoutARestart(t *testing.T) {
 	s.renewCertificate(t)
 	waitFor(t, 5*time.Second, "the renewed certificate is served", func() bool { return !s.served(t).Equal(before) })
 
+	if err := submit(open, sender, "over a connection from before"); err != nil {
+		t.Errorf("the connection from before the new certificate failed: %v", err)
+	}
+
 	const newPassword = "a password of the test, changed"
 	s.setUser(t, user, newPassword, "example.com")
 	waitFor(t, 5*time.Second, "the new password is accepted", func() bool {
@@ -112,8 +116,8 @@ func TestConfigurationIsFollowedWithoutARestart(t *testing.T) {
 	if _, err := s.dial(t, s.password); code(err) != 535 {
 		t.Errorf("the old password: got %v, want 535", err)
 	}
-	if err := submit(open, sender, "over a connection from before"); err != nil {
-		t.Errorf("the open connection failed: %v", err)
+	if err := submit(open, sender, "with a password that was taken away"); code(err) != 421 {
+		t.Errorf("the connection that logged in with the old password: got %v, want 421", err)
 	}
 	waitFor(t, 10*time.Second, "the message arrives", func() bool { return len(s.upstream.subjects(t)) == 1 })
 }
