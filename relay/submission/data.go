@@ -120,7 +120,7 @@ func (s *session) checkHeader(tx *transaction, h *message.Header) *refusal {
 // of the envelope.
 func (s *session) checkNoFrom(tx *transaction) *refusal {
 	if tx.sender == "" || s.config().Message.MissingFrom == config.MissingFromRefuse {
-		return refuse(reasonContent, 554, 5, 6, 0, "The message has no From header field")
+		return refuse(reasonContent, 554, 5, 6, 0, "The message has no From header field: add one")
 	}
 	return nil
 }
@@ -186,9 +186,9 @@ func contentRefusal(err error, maxSize int64) *refusal {
 	case errors.Is(err, message.ErrNUL):
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has a NUL octet: encode binary content")
 	case errors.Is(err, message.ErrHeaderTooLarge):
-		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The header is larger than %d octets", message.MaxHeaderBytes))
+		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The header is larger than %d octets: shorten it", message.MaxHeaderBytes))
 	case errors.Is(err, message.ErrTooManyFields):
-		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The message has more than %d header fields", message.MaxHeaderFields))
+		return refuse(reasonContent, 554, 5, 6, 0, fmt.Sprintf("The message has more than %d header fields: leave some out", message.MaxHeaderFields))
 	case errors.Is(err, message.ErrBrokenHeader):
 		return refuse(reasonContent, 554, 5, 6, 0, "The header has a line that is no header field, and a Bcc field after it: mend that line")
 	case errors.Is(err, smtp.ErrTooLongLine):

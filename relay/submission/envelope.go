@@ -70,7 +70,7 @@ func (s *session) mayMail() (*config.User, *refusal) {
 	}
 	user, ok := s.users.Lookup(s.user)
 	if !ok {
-		return nil, refuse(reasonLogin, 421, 4, 7, 0, "This user was removed: log in again").andHangUp()
+		return nil, refuse(reasonLogin, 421, 4, 7, 0, "This user was removed: log in as another").andHangUp()
 	}
 	if !s.holds() {
 		return nil, refuse(reasonLogin, 421, 4, 7, 0, "What this session logged in with is no longer valid: log in again").andHangUp()

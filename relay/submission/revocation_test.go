@@ -25,7 +25,7 @@ func TestSessionEndsWithWhatProvedItsLogin(t *testing.T) {
 		"two factors": {usersOf(config.User{
 			Senders: []string{"*"}, Passwords: []config.Verifier{testVerifier()}, Certificates: []string{"CN:x"}, Require: config.RequireAll,
 		}), gone},
-		"no user": {nil, "421 4.7.0 This user was removed: log in again"},
+		"no user": {nil, "421 4.7.0 This user was removed: log in as another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
