@@ -28,8 +28,8 @@ func (l *lane) setRates(rates []config.Rate) {
 	l.limiter.Change(rates)
 }
 
-// next takes the message out whose turn it is if it may go now, and keeps its place among those that may
-// until it starts; nil when there is none.
+// next takes the message out whose turn it is if it may go now, and keeps its place among
+// those that may until it starts; nil when there is none.
 func (l *lane) next(now time.Time) *entry {
 	top := l.held.top()
 	if top == nil || now.Before(l.until) {
