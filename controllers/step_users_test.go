@@ -68,8 +68,7 @@ func FuzzGrantedUserCanBeWritten(f *testing.F) {
 	relay.Spec.Message.SenderDomains = nil
 	f.Fuzz(func(t *testing.T, name, sender string) {
 		if !utf8.ValidString(name) || !utf8.ValidString(sender) {
-			// The API server takes text only.
-			t.Skip()
+			return // the API server takes text only
 		}
 		user := newUser("mail", name, relay)
 		user.Spec.AllowedSenders = []string{sender}

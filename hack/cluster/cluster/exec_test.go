@@ -16,7 +16,7 @@ import (
 func TestExecLosesNoOutput(t *testing.T) {
 	dir := os.Getenv("MAILRELAY_CLUSTER_DIR")
 	if dir == "" {
-		t.Skip("set MAILRELAY_CLUSTER_DIR to the directory of a cluster that is up")
+		t.Skip("part of TestUpCrashUpDown; to run it alone, set MAILRELAY_CLUSTER_DIR to the directory of a cluster that is up")
 	}
 	place, err := layout.New(dir, os.Getenv("MAILRELAY_CLUSTER_CACHE"))
 	if err != nil {
