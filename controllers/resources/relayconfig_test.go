@@ -2,6 +2,7 @@ package resources
 
 import (
 	"path"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 		"dkim":       slices.Equal(c.DKIM, []config.DKIMKey{{Domain: "example.com", Selector: "s1", KeyFile: "/etc/mailrelay/upstreams/s1._domainkey.example.com"}}),
 		"logging":    c.Logging.Level == "Debug" && c.Logging.Recipients == "Hash",
 		"ca":         c.Upstreams[0].CAFile == "/etc/mailrelay/upstreams/provider.ca.crt",
-		"limits":     c.Upstreams[0].Limits == config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7},
+		"limits":     reflect.DeepEqual(c.Upstreams[0].Limits, config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7}),
 	} {
 		if !ok {
 			t.Errorf("%s is not as spec says: %+v", name, c)

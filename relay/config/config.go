@@ -20,12 +20,14 @@ type Config struct {
 	Listeners Listeners  `yaml:"listeners,omitempty"`
 	TLS       TLS        `yaml:"tls"`
 	Upstreams []Upstream `yaml:"upstreams"`
-	Users     Users      `yaml:"users,omitempty"`
-	Queue     Queue      `yaml:"queue,omitempty"`
-	Message   Message    `yaml:"message,omitempty"`
-	DKIM      []DKIMKey  `yaml:"dkim,omitempty"`
-	Logging   Logging    `yaml:"logging,omitempty"`
-	Admin     Admin      `yaml:"admin,omitempty"`
+	// Routes choose upstreams by sender and recipient. The first that matches does.
+	Routes  []Route   `yaml:"routes,omitempty"`
+	Users   Users     `yaml:"users,omitempty"`
+	Queue   Queue     `yaml:"queue,omitempty"`
+	Message Message   `yaml:"message,omitempty"`
+	DKIM    []DKIMKey `yaml:"dkim,omitempty"`
+	Logging Logging   `yaml:"logging,omitempty"`
+	Admin   Admin     `yaml:"admin,omitempty"`
 }
 
 // Listeners are the two ports that take mail.
@@ -75,10 +77,18 @@ type KeyPair struct {
 // Upstream is a submission server that messages are delivered to.
 type Upstream struct {
 	Name string `yaml:"name"`
-	Host string `yaml:"host"`
-	Port int    `yaml:"port"`
+	// Provider names a preset (see the package provider) for what is not set here: host,
+	// port, limits and the meaning of replies.
+	Provider string `yaml:"provider,omitempty"`
+	Host     string `yaml:"host,omitempty"`
+	Port     int    `yaml:"port,omitempty"`
 	// TLS is Implicit, StartTLS or None.
 	TLS TLSMode `yaml:"tls"`
+	// Order says when the upstream is used: those of the lowest order first, the next only
+	// while none of them can be used. Default 0.
+	Order int `yaml:"order,omitempty"`
+	// Weight is the upstream's share of the mail among those of the same order. Default 1.
+	Weight int `yaml:"weight,omitempty"`
 	// PlaintextAcknowledgement must be config.PlaintextAcknowledgement when TLS is None.
 	PlaintextAcknowledgement string `yaml:"plaintextAcknowledgement,omitempty"`
 	Auth                     Auth   `yaml:"auth,omitempty"`
@@ -119,6 +129,9 @@ type UpstreamLimits struct {
 	MessagesPerConnection int `yaml:"messagesPerConnection,omitempty"`
 	// RecipientsPerMessage in one transaction. Default 100.
 	RecipientsPerMessage int `yaml:"recipientsPerMessage,omitempty"`
+	// Rates of messages and recipients; all of them hold. Those of a period of up to ten
+	// seconds are spread evenly over it.
+	Rates []Rate `yaml:"rates,omitempty"`
 }
 
 // Users says where the user files are and how users log in.
@@ -144,6 +157,9 @@ type Queue struct {
 	RetryInitial time.Duration `yaml:"retryInitial,omitempty"`
 	// RetryMax is the longest pause. Default 30m.
 	RetryMax time.Duration `yaml:"retryMax,omitempty"`
+	// SenderHold is how long a message waits whose sender the upstream does not take, before
+	// it is bounced: a sender that is not verified yet can be. Default 24h.
+	SenderHold time.Duration `yaml:"senderHold,omitempty"`
 	// LowSpace is the free space in bytes under which new messages are refused with 452.
 	// Default 64 MiB.
 	LowSpace int64 `yaml:"lowSpace,omitempty"`

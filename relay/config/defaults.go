@@ -3,6 +3,8 @@ package config
 import (
 	"cmp"
 	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/provider"
 )
 
 // Off is the address that turns an HTTP port off.
@@ -18,7 +20,7 @@ func (c *Config) setDefaults() {
 	c.Listeners.setDefaults()
 	setDefault(&c.TLS.MinVersion, "1.2")
 	for i := range c.Upstreams {
-		c.Upstreams[i].Limits.setDefaults()
+		c.Upstreams[i].setDefaults()
 	}
 	c.Queue.setDefaults()
 	setDefault(&c.Message.MaxSize, 25*mebibyte)
@@ -38,6 +40,31 @@ func (l *Listeners) setDefaults() {
 	setDefault(&l.MaxConnectionsPerAddress, 2000)
 }
 
+// setDefaults takes what is not set from the provider first.
+func (u *Upstream) setDefaults() {
+	if p := provider.Lookup(u.Provider); p != nil {
+		u.fill(p)
+	}
+	setDefault(&u.Weight, 1)
+	u.Limits.setDefaults()
+}
+
+func (u *Upstream) fill(p *provider.Provider) {
+	setDefault(&u.Host, p.Host)
+	switch u.TLS {
+	case TLSImplicit:
+		setDefault(&u.Port, p.Implicit)
+	case TLSStartTLS:
+		setDefault(&u.Port, p.StartTLS)
+	}
+	setDefault(&u.Limits.Connections, p.Limits.Connections)
+	setDefault(&u.Limits.MessagesPerConnection, p.Limits.MessagesPerConnection)
+	setDefault(&u.Limits.RecipientsPerMessage, p.Limits.RecipientsPerMessage)
+	if u.UnsignedHeaders == nil {
+		u.UnsignedHeaders = p.UnsignedHeaders
+	}
+}
+
 func (l *UpstreamLimits) setDefaults() {
 	setDefault(&l.Connections, 8)
 	setDefault(&l.MessagesPerConnection, 100)
@@ -49,6 +76,7 @@ func (q *Queue) setDefaults() {
 	setDefault(&q.Lifetime, 120*time.Hour)
 	setDefault(&q.RetryInitial, time.Minute)
 	setDefault(&q.RetryMax, 30*time.Minute)
+	setDefault(&q.SenderHold, 24*time.Hour)
 	setDefault(&q.LowSpace, 64*mebibyte)
 }
 

@@ -38,12 +38,12 @@ func TestParseFillsDefaults(t *testing.T) {
 		},
 		TLS: TLS{MinVersion: "1.2", Internal: KeyPair{CertFile: "tls/tls.crt", KeyFile: "tls/tls.key"}},
 		Upstreams: []Upstream{{
-			Name: "provider", Host: "smtp.example.net", Port: 465, TLS: TLSImplicit,
+			Name: "provider", Host: "smtp.example.net", Port: 465, TLS: TLSImplicit, Weight: 1,
 			Limits: UpstreamLimits{Connections: 8, MessagesPerConnection: 100, RecipientsPerMessage: 100},
 		}},
 		Queue: Queue{
 			Directory: "/var/spool/mailrelay", Lifetime: 120 * time.Hour, RetryInitial: time.Minute,
-			RetryMax: 30 * time.Minute, LowSpace: 64 << 20,
+			RetryMax: 30 * time.Minute, SenderHold: 24 * time.Hour, LowSpace: 64 << 20,
 		},
 		Message: Message{MaxSize: 25 << 20, MaxRecipients: 100, BareLF: "Normalize", MissingFrom: "Add"},
 		Logging: Logging{Level: "Info", Recipients: "Full"},

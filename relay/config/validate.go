@@ -76,6 +76,7 @@ func (c *Config) validate(k *checker) {
 	c.Listeners.validate(k)
 	c.TLS.validate(k)
 	c.validateUpstreams(k)
+	c.validateRoutes(k)
 	c.Users.validate(k)
 	c.Queue.validate(k)
 	c.Message.validate(k)
@@ -101,7 +102,7 @@ func (u *Users) validate(k *checker) {
 func (q *Queue) validate(k *checker) {
 	positive(k, "queue.", map[string]int64{
 		"lifetime": int64(q.Lifetime), "retryInitial": int64(q.RetryInitial),
-		"retryMax": int64(q.RetryMax),
+		"retryMax": int64(q.RetryMax), "senderHold": int64(q.SenderHold),
 	})
 	if q.LowSpace < mebibyte {
 		k.failf("queue.lowSpace", "%d bytes cannot hold the outcome of deliveries: write at least %d", q.LowSpace, mebibyte)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -33,67 +32,6 @@ func (t *TLS) validate(k *checker) {
 	}
 	if (t.External.CertFile == "") != (t.External.KeyFile == "") {
 		k.failf("tls.external", "certFile and keyFile go together: write both or none")
-	}
-}
-
-func (c *Config) validateUpstreams(k *checker) {
-	if len(c.Upstreams) == 0 {
-		k.failf("upstreams", "missing: write at least one upstream to deliver to")
-	}
-	seen := map[string]bool{}
-	for i := range c.Upstreams {
-		u, field := &c.Upstreams[i], fmt.Sprintf("upstreams[%d]", i)
-		u.validate(k, field+".")
-		if u.Name != "" && seen[u.Name] {
-			k.failf(field+".name", "%q is the name of two upstreams: give each its own", u.Name)
-		}
-		seen[u.Name] = true
-	}
-}
-
-func (u *Upstream) validate(k *checker, prefix string) {
-	if !isLabel(u.Name) {
-		k.failf(prefix+"name", "%q is not a name: write lower-case letters, digits and hyphens, at most 63", u.Name)
-	}
-	if _, err := netip.ParseAddr(u.Host); err != nil && !isHostname(u.Host) {
-		k.failf(prefix+"host", "%q is not a host: write a host name such as smtp.example.com, or an IP address", u.Host)
-	}
-	if u.Port < 1 || u.Port > 65535 {
-		k.failf(prefix+"port", "%d is not a port: write 1 to 65535", u.Port)
-	}
-	k.oneOf(prefix+"tls", string(u.TLS), string(TLSImplicit), string(TLSStartTLS), string(TLSNone))
-	if u.TLS == TLSNone && u.PlaintextAcknowledgement != PlaintextAcknowledgement {
-		k.failf(prefix+"plaintextAcknowledgement", "tls is None: write %q here, or use Implicit or StartTLS", PlaintextAcknowledgement)
-	}
-	u.Auth.validate(k, prefix+"auth.")
-	for i, name := range u.UnsignedHeaders {
-		field := fmt.Sprintf("%sunsignedHeaders[%d]", prefix, i)
-		switch {
-		case !isHeaderName(name):
-			k.failf(field, "%q is not the name of a header field: write one such as Message-ID, without a colon", name)
-		case strings.EqualFold(name, "From"):
-			k.failf(field, "From must be signed (RFC 6376 §5.4): take it out of the list")
-		}
-	}
-	positive(k, prefix+"limits.", map[string]int{
-		"connections":           u.Limits.Connections,
-		"messagesPerConnection": u.Limits.MessagesPerConnection,
-		"recipientsPerMessage":  u.Limits.RecipientsPerMessage,
-	})
-}
-
-func (a *Auth) validate(k *checker, prefix string) {
-	if a.Mechanism != "" {
-		k.oneOf(prefix+"mechanism", a.Mechanism, "PLAIN", "LOGIN")
-	}
-	if a.Mechanism == "" && a.UsernameFile == "" && a.PasswordFile == "" {
-		return
-	}
-	if a.UsernameFile == "" {
-		k.failf(prefix+"usernameFile", "missing: write the path of the file that holds the user name, or leave out auth")
-	}
-	if a.PasswordFile == "" {
-		k.failf(prefix+"passwordFile", "missing: write the path of the file that holds the password, or leave out auth")
 	}
 }
 

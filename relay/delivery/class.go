@@ -3,6 +3,8 @@ package delivery
 import (
 	"fmt"
 	"strings"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/provider"
 )
 
 // Class is whom an error concerns, and thereby what is done about it.
@@ -59,6 +61,8 @@ type Error struct {
 	Temporary bool
 	// Err is the cause, when there is one.
 	Err error
+	// replied means that code and text are those of the upstream.
+	replied bool
 }
 
 // Error implements error.
@@ -109,88 +113,38 @@ func (e *Error) closing() bool { return e.Code == codeClosing }
 // codeClosing is "service not available, closing transmission channel" (RFC 5321 §4.2.3).
 const codeClosing = 421
 
-// rule gives a class to replies. Empty fields match all.
-type rule struct {
-	step Step
-	// code is a reply code, or its first digit or two.
-	code int
-	// enhanced is an enhanced status code without its class, or the start of one: "7." are
-	// all of X.7.Y.
-	enhanced string
-	text     string // in upper case
-	class    Class
-	// temporary makes a 5xx one that is tried again.
-	temporary bool
-}
-
-// rules are tried from the top. Where two providers use a code differently, the harmless
-// reading comes first: mail that is deferred for nothing is late, mail that is bounced for
-// nothing is lost.
-var rules = []rule{
-	{code: codeClosing, class: ClassThrottle},
-	// An upstream that took MAIL is content with the login. What it wants one for after that
-	// is this recipient or this message, which must not hold back all others.
-	{step: StepRCPT, code: 53, class: ClassRecipient, temporary: true},
-	{step: StepDATA, code: 53, class: ClassMessage, temporary: true},
-	{step: StepContent, code: 53, class: ClassMessage, temporary: true},
-	{step: StepEndOfData, code: 53, class: ClassMessage, temporary: true},
-	{code: 530, text: "STARTTLS", class: ClassTLS, temporary: true},
-	{code: 53, class: ClassAuthentication, temporary: true},
-	{code: 550, enhanced: "4.5", class: ClassThrottle, temporary: true},
-	{step: StepSTARTTLS, class: ClassTLS, temporary: true},
-	{step: StepAUTH, code: 5, class: ClassAuthentication, temporary: true},
-	{step: StepGreeting, code: 5, class: ClassConnect, temporary: true},
-	{step: StepEHLO, code: 5, class: ClassConnect, temporary: true},
-	{step: StepRCPT, code: 452, class: ClassRecipient},
-	{code: 432, class: ClassThrottle},
-	{code: 452, class: ClassThrottle},
-	{code: 454, class: ClassThrottle},
-	{code: 4, enhanced: "3.", class: ClassThrottle},
-	{code: 4, enhanced: "7.", class: ClassThrottle},
-	{step: StepRCPT, class: ClassRecipient},
-	{step: StepMAIL, code: 552, class: ClassMessage},
-	{step: StepMAIL, code: 5, enhanced: "3.", class: ClassMessage},
-	{step: StepMAIL, code: 5, enhanced: "6.", class: ClassMessage},
-	{step: StepMAIL, code: 5, class: ClassSender},
-	{step: StepDATA, class: ClassMessage},
-	{step: StepContent, class: ClassMessage},
-	{step: StepEndOfData, class: ClassMessage},
-	{code: 4, class: ClassThrottle},
-}
-
-func (r rule) matches(step Step, answer reply) bool {
-	if r.step != "" && r.step != step {
-		return false
-	}
-	if r.code != 0 && r.code != answer.code && r.code != answer.code/10 && r.code != answer.code/100 {
-		return false
-	}
-	if r.enhanced != "" {
-		_, detail, _ := strings.Cut(answer.enhanced, ".")
-		whole := !strings.HasSuffix(r.enhanced, ".")
-		if whole && detail != r.enhanced || !strings.HasPrefix(detail, r.enhanced) {
-			return false
-		}
-	}
-	return r.text == "" || strings.Contains(strings.ToUpper(answer.text()), r.text)
-}
-
-// classify makes an error of a reply that is not the one hoped for.
+// classify makes an error of a reply that is not the one hoped for, by the rules that hold for
+// all upstreams.
 func classify(step Step, answer reply) *Error {
-	e := &Error{Step: step, Code: answer.code, Enhanced: answer.enhanced, Text: answer.text()}
+	e := &Error{Step: step, Code: answer.code, Enhanced: answer.enhanced, Text: answer.text(), replied: true}
 	if answer.code < 400 {
 		return unexpected(step, answer)
 	}
 	e.Temporary = answer.code < 500
-	for _, r := range rules {
-		if r.matches(step, answer) {
-			e.Class = r.class
-			e.Temporary = e.Temporary || r.temporary
-			return e
+	e.apply(provider.Common())
+	return e
+}
+
+// apply gives the error the class of the first rule that matches, and reports whether one did.
+func (e *Error) apply(rules []provider.Rule) bool {
+	for i := range rules {
+		if rules[i].Matches(string(e.Step), e.Code, e.Enhanced, e.Text) {
+			e.Class = Class(rules[i].Class)
+			e.Temporary = e.Temporary || rules[i].Temporary
+			return true
 		}
 	}
-	e.Class = ClassMessage
-	return e
+	return false
+}
+
+// interpret applies the rules of one provider to what its server replied. Refusals that the
+// relay decides on itself are not the provider's words.
+func interpret(verdicts []verdict, rules []provider.Rule) {
+	for _, v := range verdicts {
+		if v.err != nil && v.err.replied {
+			v.err.apply(rules)
+		}
+	}
 }
 
 // unexpected is a positive reply where none can be. What the upstream means by it cannot be

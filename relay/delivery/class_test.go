@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/provider"
 )
 
 func TestClasses(t *testing.T) {
@@ -91,5 +93,29 @@ func TestNoReplyOfAnUpstreamIsWithoutClass(t *testing.T) {
 				t.Errorf("%d at %s would let one message hold back all others", code, step)
 			}
 		}
+	}
+}
+
+func TestAProvidersRulesComeFirst(t *testing.T) {
+	t.Parallel()
+	rules := []provider.Rule{{Code: 554, Text: "NOT VERIFIED", Class: string(ClassSender), Temporary: true}}
+	tests := []struct {
+		name      string
+		err       *Error
+		class     Class
+		temporary bool
+	}{
+		{"its own reading", classify(StepEndOfData, reply{code: 554, lines: []string{"Message rejected: Email address is not verified."}}), ClassSender, true},
+		{"that of all upstreams", classify(StepEndOfData, reply{code: 554, lines: []string{"No"}}), ClassMessage, false},
+		{"a refusal of the relay's own", refusal(ClassMessage, StepMAIL, 554, "5.6.3", "not verified"), ClassMessage, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			interpret([]verdict{{}, {err: tt.err}}, rules)
+			if tt.err.Class != tt.class || tt.err.Temporary != tt.temporary {
+				t.Errorf("class %s, temporary %v; want %s, %v", tt.err.Class, tt.err.Temporary, tt.class, tt.temporary)
+			}
+		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/provider"
 )
 
 // idleTimeout is how long a connection waits for the next message. Some providers hang up
@@ -31,6 +33,8 @@ type pool struct {
 	dialer                dialer
 	clock                 Clock
 	messagesPerConnection int
+	// rules of the provider for its replies.
+	rules []provider.Rule
 	// connections counts those that are open.
 	connections prometheus.Gauge
 
@@ -51,19 +55,27 @@ type idleConnection struct {
 // deliver implements transport.
 func (p *pool) deliver(ctx context.Context, m message, welcomed func()) []verdict {
 	if c := p.get(); c != nil {
-		verdicts := c.transact(ctx, m, welcomed)
-		p.put(c, verdicts)
+		verdicts := p.transact(ctx, c, m, welcomed)
 		if !stale(verdicts) || ctx.Err() != nil {
 			return verdicts
 		}
 	}
 	c, failure := p.dialer.connect(ctx)
 	if failure != nil {
-		return unanimous(len(m.recipients), failure)
+		verdicts := unanimous(len(m.recipients), failure)
+		interpret(verdicts, p.rules)
+		return verdicts
 	}
 	p.connections.Inc()
 	c.onClose = p.connections.Dec
+	return p.transact(ctx, c, m, welcomed)
+}
+
+// transact sends a message, reads the replies as the provider means them, and takes the
+// connection back.
+func (p *pool) transact(ctx context.Context, c *connection, m message, welcomed func()) []verdict {
 	verdicts := c.transact(ctx, m, welcomed)
+	interpret(verdicts, p.rules)
 	p.put(c, verdicts)
 	return verdicts
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/provider"
 )
 
 // tlsSessions is how many TLS sessions of an upstream are remembered.
@@ -36,6 +37,7 @@ func (s *Scheduler) newPool(u config.ResolvedUpstream, connections prometheus.Ga
 		},
 		clock:                 s.options.Clock,
 		messagesPerConnection: u.Limits.MessagesPerConnection,
+		rules:                 provider.Lookup(u.Provider).ReplyRules(),
 		connections:           connections,
 	}
 }

@@ -16,10 +16,11 @@ var allowed = map[string][]string{
 	"api/v1alpha1": {},
 	"cmd/manager":  {"api/...", "controllers/...", "relay/config"},
 	"cmd/relay":    {"relay/..."},
-	"controllers":  {"api/...", "controllers/...", "relay/config"},
+	"controllers":  {"api/...", "controllers/...", "relay/config", "relay/provider"},
 
 	"relay":              {"relay/..."},
-	"relay/config":       {},
+	"relay/config":       {"relay/provider"},
+	"relay/provider":     {},
 	"relay/frontdoor":    {},
 	"relay/message":      {},
 	"relay/message/dkim": {"relay/message"},
@@ -28,7 +29,7 @@ var allowed = map[string][]string{
 	"relay/sasl":         {"relay/config"},
 	"relay/policy":       {"relay/config", "relay/message"},
 	"relay/submission":   {"relay/config", "relay/message/...", "relay/policy", "relay/sasl", "relay/spool"},
-	"relay/delivery":     {"relay/config", "relay/dsn", "relay/message/...", "relay/policy", "relay/spool"},
+	"relay/delivery":     {"relay/config", "relay/dsn", "relay/message/...", "relay/policy", "relay/provider", "relay/spool"},
 	"relay/admin":        {"relay/config"},
 }
 
