@@ -33,19 +33,6 @@ func coveredByAny(list []string, address string) bool {
 // catchesAll reports whether nothing gets past the route.
 func (r *Route) catchesAll() bool { return len(r.Senders) == 0 && len(r.Recipients) == 0 }
 
-// RestUpstreams are the names of the upstreams for mail that no route matches: those that no
-// route names.
-func (c *Config) RestUpstreams() []string {
-	var rest []string
-	for i := range c.Upstreams {
-		name := c.Upstreams[i].Name
-		if !slices.ContainsFunc(c.Routes, func(r Route) bool { return slices.Contains(r.Upstreams, name) }) {
-			rest = append(rest, name)
-		}
-	}
-	return rest
-}
-
 func (c *Config) validateRoutes(k *checker) {
 	for i := range c.Routes {
 		c.Routes[i].validate(k, fmt.Sprintf("routes[%d].", i), c.Upstreams)
@@ -56,7 +43,10 @@ func (c *Config) validateRoutes(k *checker) {
 	if len(c.Routes) == 0 || c.Routes[len(c.Routes)-1].catchesAll() {
 		return
 	}
-	if len(c.Upstreams) > 0 && len(c.RestUpstreams()) == 0 {
+	routed := func(u Upstream) bool {
+		return slices.ContainsFunc(c.Routes, func(r Route) bool { return slices.Contains(r.Upstreams, u.Name) })
+	}
+	if !slices.ContainsFunc(c.Upstreams, func(u Upstream) bool { return !routed(u) }) {
 		k.failf("routes", "mail that no route matches has nowhere to go, since all upstreams are named in routes: add a last route without senders and recipients")
 	}
 }

@@ -38,17 +38,6 @@ func TestRouteMatchesSenderAndRecipient(t *testing.T) {
 // twoUpstreams is a configuration with the upstreams provider and bulk.
 const twoUpstreams = minimal + "  - name: bulk\n    host: bulk.example.net\n    port: 465\n    tls: Implicit\n"
 
-func TestMailThatNoRouteMatchesGoesToTheUpstreamsThatNoRouteNames(t *testing.T) {
-	t.Parallel()
-	c, err := Parse([]byte(twoUpstreams + "routes:\n  - senders: [news.example.com]\n    upstreams: [bulk]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := c.RestUpstreams(); !slices.Equal(got, []string{"provider"}) {
-		t.Errorf("RestUpstreams() = %v", got)
-	}
-}
-
 func TestParseRefusesRoutesThatLeadNowhere(t *testing.T) {
 	t.Parallel()
 	for routes, want := range map[string]string{

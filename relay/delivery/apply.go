@@ -15,21 +15,63 @@ func (s *Scheduler) Apply(snapshot *config.Snapshot) {
 	oldKeys := s.settings.dkim
 	s.settings = settings{hostname, snapshot.Config.Queue, snapshot.Config.Logging.Recipients, dkimKeys(snapshot)}
 	s.applyRates(snapshot.Users)
-	due := append(s.takeBack(), s.unrouted...)
+	due := s.takeDue()
 	if keyCame(oldKeys, s.settings.dkim) {
 		due = append(due, s.takeUnsigned()...)
 	}
-	s.unrouted = nil
+	replaced := s.replaceUpstreams(snapshot.Upstreams)
+	reload := s.replaceRoutes(newRoutes(snapshot.Config.Routes))
+	if reload {
+		s.drop(append(due, s.takeWaiting()...))
+		due = nil
+	}
+	for _, e := range due {
+		s.schedule(e)
+	}
+	s.dispatch()
+	if reload && s.running {
+		s.attempts.Go(s.loadAgain)
+	}
+	s.mu.Unlock()
+	for _, t := range replaced {
+		go t.close()
+	}
+}
+
+// takeDue takes out all messages that are due.
+func (s *Scheduler) takeDue() []*entry {
+	due := s.takeBack()
+	for _, r := range s.routes {
+		due = append(due, r.ready.entries...)
+		r.ready = byAge()
+	}
+	for _, u := range s.upstreams {
+		due = append(due, u.pinned.entries...)
+		u.pinned = byPin()
+	}
+	return due
+}
+
+// takeWaiting takes out all messages that are not due.
+func (s *Scheduler) takeWaiting() []*entry {
+	waiting := s.waiting.entries
+	s.waiting = byDue()
+	return waiting
+}
+
+// replaceUpstreams takes over the upstreams of a configuration. It returns the transports that
+// are not used any more.
+func (s *Scheduler) replaceUpstreams(wanted []config.ResolvedUpstream) (replaced []transport) {
 	old := s.upstreams
 	s.upstreams = nil
-	var replaced []transport
-	for _, c := range snapshot.Upstreams {
+	for _, c := range wanted {
 		u := take(old, c.Name)
-		if u.transport != nil && (u.hostname != hostname || !sameUpstream(u.config, c)) {
+		if u.transport != nil && (u.hostname != s.settings.hostname || !sameUpstream(u.config, c)) {
 			replaced = append(replaced, u.transport)
 			u.transport = nil
 		}
-		u.config, u.hostname = c, hostname
+		u.config, u.hostname = c, s.settings.hostname
+		u.pacer.change(c.Limits.Rates)
 		s.upstreams = append(s.upstreams, u)
 		if u.transport == nil {
 			u.gate.reset()
@@ -37,19 +79,48 @@ func (s *Scheduler) Apply(snapshot *config.Snapshot) {
 		}
 	}
 	for _, u := range old {
-		due = append(due, u.ready.entries...)
-		u.ready = byAge()
 		if s.find(u.config.Name) == nil {
 			replaced = append(replaced, u.transport)
+			s.metrics.held.DeleteLabelValues(u.config.Name)
 		}
 	}
-	for _, e := range due {
-		s.schedule(e)
+	return replaced
+}
+
+// replaceRoutes takes over the routes of a configuration. It reports whether messages have to
+// be split anew.
+func (s *Scheduler) replaceRoutes(wanted routes) (again bool) {
+	again = !s.routes.same(wanted)
+	if again {
+		s.routes = wanted
 	}
-	s.dispatch()
-	s.mu.Unlock()
-	for _, t := range replaced {
-		go t.close()
+	s.routes.connect(s.upstreams)
+	for _, u := range s.upstreams {
+		s.changed(u)
+	}
+	return again
+}
+
+// drop forgets messages, but for those of which an attempt at a part is under way.
+func (s *Scheduler) drop(entries []*entry) {
+	for _, e := range s.known {
+		for _, part := range e.siblings() {
+			if part.parked {
+				part.parked = false
+				entries = append(entries, part)
+			}
+		}
+	}
+	for _, e := range entries {
+		s.remove(e)
+	}
+	clear(s.unsigned)
+}
+
+// loadAgain takes in what was dropped, by the routes in use.
+func (s *Scheduler) loadAgain() {
+	if err := s.load(s.work); err != nil {
+		s.options.Logger.Error("cannot read the queue after a change of routes, what is not read waits for a restart", "error", err)
 	}
 }
 
@@ -93,7 +164,7 @@ func take(upstreams []*upstream, name string) *upstream {
 			return u
 		}
 	}
-	return &upstream{ready: byAge(), report: config.UpstreamReport{Name: name}}
+	return &upstream{pinned: byPin(), report: config.UpstreamReport{Name: name}}
 }
 
 // connectTo gives an upstream a transport.

@@ -21,8 +21,10 @@ const (
 // attempt is one try at delivering a message, from reading its envelope to recording what
 // became of its recipients.
 type attempt struct {
-	scheduler  *Scheduler
-	entry      *entry
+	scheduler *Scheduler
+	entry     *entry
+	// routes by which the entry has its recipients.
+	routes     routes
 	upstream   *upstream
 	config     config.ResolvedUpstream
 	transport  transport
@@ -32,6 +34,8 @@ type attempt struct {
 	// giveUp means that nothing is sent: the upstream is held because of fault, and the
 	// message's lifetime is over.
 	giveUp bool
+	// suspended is how much of the message's age does not count towards its lifetime.
+	suspended time.Duration
 
 	envelope *spool.Envelope
 	// fault is an error that concerns the upstream. The attempt does not count then.
@@ -56,9 +60,8 @@ type disposition struct {
 	done bool
 	// unrecorded means that the spool did not take the outcome.
 	unrecorded bool
-	// due is when to try again; zero means as soon as the upstream can be used.
-	due    time.Time
-	pinned string
+	// due is when to try again; zero means as soon as an upstream can be used.
+	due time.Time
 }
 
 func (a *attempt) run(ctx context.Context) disposition {
@@ -87,7 +90,7 @@ func (a *attempt) run(ctx context.Context) disposition {
 func (a *attempt) unreadable(err error) disposition {
 	due := a.started.Add(readAgain)
 	a.scheduler.options.Logger.Error("cannot read a message from the spool", "queue_id", a.entry.id, "error", err, "next_attempt", due)
-	return disposition{due: due, pinned: a.entry.pinned}
+	return disposition{due: due}
 }
 
 // removed reports whether the message was not in the queue any more when its content was
@@ -104,14 +107,9 @@ func (a *attempt) keyMissing() bool {
 // deliver sends the message to the recipients that are pending, as many in one transaction
 // as the upstream's limits allow.
 func (a *attempt) deliver(ctx context.Context) {
-	var pending []int
-	for i, r := range a.envelope.Recipients {
-		if r.Outcome == spool.Pending {
-			pending = append(pending, i)
-		}
-	}
-	for len(pending) > 0 {
-		batch := pending[:min(len(pending), a.config.Limits.RecipientsPerMessage)]
+	left := a.pending()
+	for len(left) > 0 {
+		batch := left[:min(len(left), a.config.Limits.RecipientsPerMessage)]
 		verdicts := a.transport.deliver(ctx, a.message(batch), a.welcomed)
 		if ctx.Err() != nil {
 			a.interrupted = true
@@ -120,9 +118,12 @@ func (a *attempt) deliver(ctx context.Context) {
 		if !goOn {
 			return
 		}
-		pending = append(again, pending[len(batch):]...)
+		left = append(again, left[len(batch):]...)
 	}
 }
+
+// pending are the indices of the recipients that the attempt is about.
+func (a *attempt) pending() []int { return pending(a.envelope, a.routes, a.entry.route) }
 
 func (a *attempt) welcomed() { a.scheduler.welcomed(a.upstream, a.generation) }
 
@@ -194,22 +195,37 @@ func tooMany(e *Error) bool {
 	return e.Code == 452 || e.Code == 552 || strings.HasSuffix(e.Enhanced, ".5.3")
 }
 
+// pinTime is how long no other upstream gets a message that one may have taken.
+const pinTime = time.Hour
+
 // refused notes a recipient's error. It reports whether the upstream can be expected to go
 // on with other recipients.
 func (a *attempt) refused(i int, e *Error) bool {
-	if !e.Temporary {
+	r := &a.envelope.Recipients[i]
+	if a.interrupted && e.Code == 0 && !e.uncertain() {
+		return false
+	}
+	r.Upstream, r.UpstreamUntil = "", time.Time{}
+	if a.final(e) {
 		a.noteDamage(e)
 		a.settle(i, spool.Bounced, e.Reply())
 		return true
 	}
 	if e.uncertain() {
-		a.envelope.Upstream = a.config.Name
-	} else if a.interrupted && e.Code == 0 {
-		return false
+		r.Upstream, r.UpstreamUntil = a.config.Name, a.scheduler.options.Clock.Now().Add(pinTime)
 	}
-	a.envelope.Recipients[i].Reply = e.Reply()
+	r.Reply = e.Reply()
 	a.judged = append(a.judged, i)
 	return e.Class == ClassRecipient
+}
+
+// final reports whether no further attempt makes sense. A sender that the upstream does not
+// take may be one that is not verified yet: its mail is held for a while.
+func (a *attempt) final(e *Error) bool {
+	if e.Class != ClassSender || !e.replied || e.Code/100 != 5 || a.envelope.ReversePath == "" {
+		return !e.Temporary
+	}
+	return a.scheduler.options.Clock.Now().Sub(a.envelope.Accepted) >= a.settings.queue.SenderHold
 }
 
 // noteDamage makes a message whose content is damaged end in quarantine.
@@ -226,6 +242,7 @@ func (a *attempt) noteDamage(e *Error) {
 func (a *attempt) settle(i int, outcome spool.Outcome, reply string) {
 	r := &a.envelope.Recipients[i]
 	r.Outcome, r.OutcomeTime = outcome, a.scheduler.options.Clock.Now()
+	r.Upstream, r.UpstreamUntil = "", time.Time{}
 	if reply != "" {
 		r.Reply = reply
 	}
@@ -252,12 +269,12 @@ func (a *attempt) delivered() bool {
 // administrator can mend, nor because the relay stops.
 func (a *attempt) conclude() {
 	e := a.envelope
-	if e.Done() || a.interrupted && len(a.judged) == 0 {
+	if len(a.pending()) == 0 || a.interrupted && len(a.judged) == 0 {
 		return
 	}
 	now := a.scheduler.options.Clock.Now()
 	byLogin := a.fault != nil && a.fault.Class == ClassAuthentication
-	if !byLogin && now.Sub(e.Accepted) >= a.settings.queue.Lifetime {
+	if !byLogin && now.Sub(e.Accepted)-a.suspended >= a.settings.queue.Lifetime {
 		a.expire()
 		return
 	}
@@ -271,11 +288,8 @@ func (a *attempt) conclude() {
 
 // expire gives up what is pending.
 func (a *attempt) expire() {
-	for i, r := range a.envelope.Recipients {
-		if r.Outcome != spool.Pending {
-			continue
-		}
-		reply := r.Reply
+	for _, i := range a.pending() {
+		reply := a.envelope.Recipients[i].Reply
 		if a.fault != nil {
 			reply = a.fault.Reply()
 		}

@@ -419,7 +419,7 @@ func TestStopEndsAttemptsThatTakeTooLong(t *testing.T) {
 			return false
 		}
 	})
-	if e := r.envelope(id); e.Upstream != "first" || e.Recipients[0].Outcome != spool.Pending {
+	if e := r.envelope(id); e.Recipients[0].Upstream != "first" || e.Recipients[0].Outcome != spool.Pending {
 		t.Errorf("a message that may have arrived must stay with its upstream: %+v", e)
 	}
 }

@@ -14,9 +14,9 @@ type lane struct {
 	// paced is true for a user with rates.
 	paced   bool
 	limiter policy.Limiter
-	// held are messages that are due, but not yet by the rates.
-	held entryHeap
-	// until is when the next of them may go.
+	// held are messages that are due, by their route.
+	held map[*route]*entryHeap
+	// until is when the next of them may go by the rates.
 	until time.Time
 	// queued counts the user's messages in the queue.
 	queued int
@@ -28,33 +28,34 @@ func (l *lane) setRates(rates []config.Rate) {
 	l.limiter.Change(rates)
 }
 
-// next takes the message out whose turn it is if it may go now, and keeps its place among
-// those that may until it starts; nil when there is none.
-func (l *lane) next(now time.Time) *entry {
-	top := l.held.top()
-	if top == nil || now.Before(l.until) {
-		return nil
+// hold keeps a due message until its turn.
+func (l *lane) hold(e *entry) {
+	h := l.held[e.route]
+	if h == nil {
+		turn := byTurn()
+		h = &turn
+		if l.held == nil {
+			l.held = make(map[*route]*entryHeap)
+		}
+		l.held[e.route] = h
 	}
-	if wait := l.limiter.Wait(now, top.recipients); wait > 0 {
-		l.until = now.Add(wait)
-		return nil
-	}
-	l.limiter.Reserve(top.recipients)
-	return l.held.next()
+	h.add(e)
+	l.until = time.Time{}
+}
+
+// admits reports whether the rates let a message go now. If not, they let none go before it.
+func (l *lane) admits(e *entry, now time.Time) bool {
+	wait := l.limiter.Wait(now, e.recipients)
+	l.until = now.Add(wait)
+	return wait == 0
 }
 
 // started counts a message for which an attempt begins. One that is only given up is not
 // counted.
 func (l *lane) started(e *entry, now time.Time, givenUp bool) {
-	if !l.paced {
-		return
+	if l.paced && !givenUp {
+		l.limiter.Take(now, e.recipients)
 	}
-	l.limiter.Unreserve(e.recipients)
-	if givenUp {
-		l.until = now
-		return
-	}
-	l.limiter.Take(now, e.recipients)
 }
 
 // unused takes an attempt back that began at the time and found the upstream out of order.
@@ -67,7 +68,7 @@ func (l *lane) unused(e *entry, began time.Time) {
 func (s *Scheduler) laneOf(user string) *lane {
 	l, ok := s.lanes[user]
 	if !ok {
-		l = &lane{user: user, held: byTurn()}
+		l = &lane{user: user}
 		l.setRates(s.users[user].Rates)
 		s.lanes[user] = l
 	}
@@ -95,35 +96,31 @@ func (s *Scheduler) forget(l *lane) {
 
 // holdBack keeps a due message until its user's rates let it go.
 func (s *Scheduler) holdBack(e *entry) {
-	e.lane.held.add(e)
-	e.lane.until = time.Time{}
+	e.lane.hold(e)
 	s.holding[e.lane] = struct{}{}
 	s.metrics.paced.Inc()
 }
 
-// letGo makes those held messages ready that may go now.
-func (s *Scheduler) letGo(now time.Time) {
-	for l := range s.holding {
-		for e := l.next(now); e != nil; e = l.next(now) {
-			s.metrics.paced.Dec()
-			s.ready(e)
-		}
-		if l.held.Len() == 0 {
-			delete(s.holding, l)
-		}
+// letGo notes that a held message was taken out of a lane.
+func (s *Scheduler) letGo(l *lane, from *route) {
+	s.metrics.paced.Dec()
+	if l.held[from].Len() > 0 {
+		return
+	}
+	delete(l.held, from)
+	if len(l.held) == 0 {
+		delete(s.holding, l)
 	}
 }
 
-// takeBack empties the lanes of what is held and of the places that were kept.
+// takeBack empties the lanes.
 func (s *Scheduler) takeBack() []*entry {
 	var held []*entry
-	for _, l := range s.lanes {
-		l.limiter.UnreserveAll()
-		l.until = time.Time{}
-	}
 	for l := range s.holding {
-		held = append(held, l.held.entries...)
-		l.held = byTurn()
+		for _, h := range l.held {
+			held = append(held, h.entries...)
+		}
+		l.held, l.until = nil, time.Time{}
 	}
 	clear(s.holding)
 	s.metrics.paced.Set(0)

@@ -15,6 +15,7 @@ type metrics struct {
 	errors      *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	connections *prometheus.GaugeVec
+	held        *prometheus.GaugeVec
 	paced       prometheus.Gauge
 }
 
@@ -37,13 +38,17 @@ func newMetrics(options Options) *metrics {
 			Name: "mailrelay_upstream_connections",
 			Help: "Open connections to the upstream.",
 		}, []string{"upstream"}),
+		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mailrelay_upstream_held",
+			Help: "1 while no mail is sent to the upstream, since it cannot be reached or does not take the login.",
+		}, []string{"upstream"}),
 		paced: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "mailrelay_queue_paced_messages",
 			Help: "Messages that wait for delivery only because of their user's rate.",
 		}),
 	}
 	if options.Registerer != nil {
-		options.Registerer.MustRegister(m.deliveries, m.errors, m.duration, m.connections, m.paced,
+		options.Registerer.MustRegister(m.deliveries, m.errors, m.duration, m.connections, m.held, m.paced,
 			queueMessages(options), queueOldest(options), quarantinedMessages(options))
 	}
 	return m

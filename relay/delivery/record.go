@@ -29,7 +29,7 @@ func (a *attempt) record(ctx context.Context) disposition {
 			"queue_id", a.entry.id, "tries", a.unrecorded+1)
 		a.unrecorded = 0
 	}
-	return disposition{done: a.envelope.Done(), due: a.due(), pinned: a.envelope.Upstream}
+	return disposition{done: a.envelope.Done(), due: a.due()}
 }
 
 // due is when the message is to be tried again. A fault of the upstream does not delay it:

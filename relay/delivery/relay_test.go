@@ -262,7 +262,7 @@ func (r *testRelay) newScheduler() *Scheduler {
 func (r *testRelay) restart() {
 	m, options := r.scheduler.metrics, r.scheduler.options
 	for _, c := range []prometheus.Collector{
-		m.deliveries, m.errors, m.duration, m.connections, m.paced,
+		m.deliveries, m.errors, m.duration, m.connections, m.held, m.paced,
 		queueMessages(options), queueOldest(options), quarantinedMessages(options),
 	} {
 		r.registry.Unregister(c)
@@ -346,9 +346,12 @@ func (r *testRelay) idle() bool {
 	r.scheduler.mu.Lock()
 	defer r.scheduler.mu.Unlock()
 	for _, u := range r.scheduler.upstreams {
-		if u.active > 0 || u.ready.Len() > 0 && u.gate.limit(r.clock.Now(), 1) > 0 {
+		if u.active > 0 {
 			return false
 		}
+	}
+	if next, _ := r.scheduler.nextReady(r.clock.Now()); next != nil {
+		return false
 	}
 	top := r.scheduler.waiting.top()
 	return top == nil || top.due > r.clock.Now().UnixNano()

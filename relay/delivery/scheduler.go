@@ -19,12 +19,12 @@ type Scheduler struct {
 
 	mu       sync.Mutex
 	settings settings
-	// known are all messages of the queue by id.
+	// known are all messages of the queue by id, each by one of its parts.
 	known map[string]*entry
 	// waiting are those that are not due.
 	waiting entryHeap
-	// unrouted are those that are due while no upstream is configured.
-	unrouted []*entry
+	// routes hold those that are due, and upstreams those that only one upstream may take.
+	routes routes
 	// unsigned are those whose last attempt found a DKIM key missing.
 	unsigned  map[*entry]struct{}
 	upstreams []*upstream
@@ -123,22 +123,40 @@ func (s *Scheduler) stop(abort func()) {
 // Enqueue takes in a message that is in the spool. It does not keep the envelope. A message
 // that is known already is left as it is.
 func (s *Scheduler) Enqueue(envelope *spool.Envelope) {
-	e := &entry{
-		id: envelope.ID, accepted: envelope.Accepted.UnixNano(), pinned: envelope.Upstream, recipients: pending(envelope),
-	}
-	if !envelope.NextAttempt.IsZero() {
-		e.due = envelope.NextAttempt.UnixNano()
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.known[e.id]; ok {
+	if _, ok := s.known[envelope.ID]; ok {
 		return
 	}
-	e.lane = s.laneOf(envelope.User)
-	e.lane.queued++
-	s.known[e.id] = e
-	s.schedule(e)
+	s.add(envelope, envelope.NextAttempt)
 	s.dispatch()
+}
+
+// add takes in a message in as many parts as its recipients take routes.
+func (s *Scheduler) add(envelope *spool.Envelope, due time.Time) {
+	var first, last *entry
+	for _, r := range s.routes {
+		e := &entry{id: envelope.ID, accepted: envelope.Accepted.UnixNano(), lane: s.laneOf(envelope.User), route: r}
+		if e.look(envelope, s.routes); e.recipients == 0 && len(s.routes) > 1 {
+			continue
+		}
+		e.setDue(due)
+		if first == nil {
+			first = e
+		} else {
+			last.sibling, e.sibling = e, first
+		}
+		last = e
+	}
+	if first == nil {
+		// Nobody is left to get it: an attempt finds that out and ends it.
+		first = &entry{id: envelope.ID, accepted: envelope.Accepted.UnixNano(), lane: s.laneOf(envelope.User), route: s.routes[0]}
+	}
+	first.lane.queued++
+	s.known[envelope.ID] = first
+	for _, e := range first.siblings() {
+		s.schedule(e)
+	}
 }
 
 // schedule puts a message where it belongs by its due time.
@@ -146,33 +164,23 @@ func (s *Scheduler) schedule(e *entry) {
 	switch {
 	case e.due > s.options.Clock.Now().UnixNano():
 		s.waiting.add(e)
+	case e.waitsForSibling():
+		e.parked = true
+	case s.keeper(e) != nil:
+		s.keeper(e).pinned.add(e)
 	case e.lane.paced:
 		s.holdBack(e)
 	default:
-		s.ready(e)
+		e.route.ready.add(e)
 	}
 }
 
-// ready puts a message where the next attempt is taken from.
-func (s *Scheduler) ready(e *entry) {
-	u := s.route(e)
-	if u == nil {
-		s.unrouted = append(s.unrouted, e)
-		return
-	}
-	u.ready.add(e)
-}
-
-// route chooses the upstream of a message: the one it is pinned to, as long as that is
-// configured, or the first.
-func (s *Scheduler) route(e *entry) *upstream {
-	if u := s.find(e.pinned); u != nil {
-		return u
-	}
-	if len(s.upstreams) == 0 {
+// keeper is the only upstream that may take a message, nil when there is no such.
+func (s *Scheduler) keeper(e *entry) *upstream {
+	if e.pin == nil || !s.options.Clock.Now().Before(e.pin.until) {
 		return nil
 	}
-	return s.upstreams[0]
+	return s.find(e.pin.upstream)
 }
 
 func (s *Scheduler) find(name string) *upstream {
@@ -193,21 +201,37 @@ func (s *Scheduler) dispatch() {
 	for top := s.waiting.top(); top != nil && top.due <= now.UnixNano(); top = s.waiting.top() {
 		s.schedule(s.waiting.next())
 	}
-	s.letGo(now)
+	for _, u := range s.upstreams {
+		s.startPinned(u, now)
+	}
+	for s.startNext(now) {
+	}
+	for _, r := range s.routes {
+		s.giveUp(r, now)
+	}
+	s.wakeAt(s.nextWake(now), now)
+}
+
+// nextWake is when something may start because time has passed, zero when never.
+func (s *Scheduler) nextWake(now time.Time) time.Time {
 	wake := time.Time{}
 	for _, u := range s.upstreams {
-		s.start(u, now)
-		if u.ready.Len() > 0 && u.gate.until.After(now) {
-			wake = earlier(wake, u.gate.until)
+		if at := u.wake(now); !at.IsZero() {
+			wake = earlier(wake, at)
+		}
+		if top := u.pinned.top(); top != nil {
+			wake = earlier(wake, top.pin.until)
 		}
 	}
 	for l := range s.holding {
-		wake = earlier(wake, l.until)
+		if l.until.After(now) {
+			wake = earlier(wake, l.until)
+		}
 	}
 	if top := s.waiting.top(); top != nil {
 		wake = earlier(wake, time.Unix(0, top.due))
 	}
-	s.wakeAt(wake, now)
+	return wake
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -239,82 +263,6 @@ func (s *Scheduler) wake() {
 	s.dispatch()
 }
 
-// start begins as many attempts at an upstream as its limits allow. While the upstream is
-// held, messages whose lifetime is over are given up all the same.
-func (s *Scheduler) start(u *upstream, now time.Time) {
-	limit := u.gate.limit(now, u.config.Limits.Connections)
-	for u.ready.Len() > 0 && u.active < limit {
-		s.begin(u, nil)
-	}
-	if u.gate.fault == nil || u.gate.fault.Class == ClassAuthentication {
-		return
-	}
-	for top := u.ready.top(); top != nil && top.expired(now, s.settings.queue.Lifetime); top = u.ready.top() {
-		if u.active >= u.config.Limits.Connections {
-			return
-		}
-		s.begin(u, u.gate.fault)
-	}
-}
-
-// begin starts an attempt at the next message. With a fault it is one that only gives up.
-func (s *Scheduler) begin(u *upstream, fault *Error) {
-	a := &attempt{
-		scheduler:  s,
-		entry:      u.ready.next(),
-		upstream:   u,
-		config:     u.config,
-		transport:  u.transport,
-		settings:   s.settings,
-		generation: u.gate.generation,
-		fault:      fault,
-		giveUp:     fault != nil,
-		started:    s.options.Clock.Now(),
-	}
-	a.entry.lane.started(a.entry, a.started, a.giveUp)
-	u.active++
-	s.attempts.Add(1)
-	go func() {
-		defer s.attempts.Done()
-		next := a.run(s.work)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		u.active--
-		if a.fault != nil && !a.giveUp {
-			a.entry.lane.unused(a.entry, a.started)
-		}
-		s.observe(a)
-		s.finish(a, next)
-	}()
-}
-
-// finish takes a message back after an attempt.
-func (s *Scheduler) finish(a *attempt, next disposition) {
-	delete(s.unsigned, a.entry)
-	switch {
-	case next.done:
-		delete(s.known, a.entry.id)
-		a.entry.lane.queued--
-		s.forget(a.entry.lane)
-	case next.unrecorded:
-		s.options.Clock.AfterFunc(unwritable.after(a.unrecorded), func() { s.recordAgain(a) })
-	default:
-		a.entry.pinned = next.pinned
-		if a.envelope != nil {
-			a.entry.recipients = pending(a.envelope)
-		}
-		a.entry.due = 0
-		if !next.due.IsZero() {
-			a.entry.due = next.due.UnixNano()
-		}
-		if a.keyMissing() {
-			s.unsigned[a.entry] = struct{}{}
-		}
-		s.schedule(a.entry)
-	}
-	s.dispatch()
-}
-
 // recordAgain tries to write down what an attempt brought after the spool did not take it.
 // The message is not delivered again meanwhile.
 func (s *Scheduler) recordAgain(a *attempt) {
@@ -330,4 +278,5 @@ func (s *Scheduler) recordAgain(a *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finish(a, next)
+	s.dispatch()
 }

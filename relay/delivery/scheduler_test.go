@@ -311,7 +311,7 @@ func TestMessageThatMayHaveArrivedStaysWithItsUpstream(t *testing.T) {
 	id := r.submit("app@example.com", "a@x.test")
 	eventually(t, "the attempt", func() bool { return r.first().transactions() == 1 })
 	r.rest()
-	if e := r.envelope(id); e.Upstream != "first" || e.Attempts != 1 || e.Recipients[0].Outcome != spool.Pending {
+	if e := r.envelope(id); e.Recipients[0].Upstream != "first" || e.Attempts != 1 || e.Recipients[0].Outcome != spool.Pending {
 		t.Fatalf("envelope %+v", e)
 	}
 	both := *r.snapshot

@@ -14,16 +14,32 @@ import (
 // tlsSessions is how many TLS sessions of an upstream are remembered.
 const tlsSessions = 32
 
-// upstream is an upstream and the mail that is due for it. The scheduler's lock guards it.
+// upstream is an upstream and the mail that only it may take. The scheduler's lock guards it.
 type upstream struct {
 	config    config.ResolvedUpstream
 	hostname  string
 	transport transport
-	ready     entryHeap
+	// pinned are messages that are due and that it may have taken already.
+	pinned entryHeap
 	// active attempts.
 	active int
 	gate   gate
+	pacer  pacer
 	report config.UpstreamReport
+}
+
+// free reports whether another attempt may start now, as far as the upstream goes.
+func (u *upstream) free(now time.Time) bool {
+	return u.active < u.gate.limit(now, u.config.Limits.Connections) && u.pacer.open(now)
+}
+
+// wake is when the upstream becomes free because time has passed, zero when not.
+func (u *upstream) wake(now time.Time) time.Time {
+	at := u.pacer.wake(now)
+	if u.gate.until.After(now) && u.gate.until.After(at) {
+		return u.gate.until
+	}
+	return at
 }
 
 // newPool is the transport of an upstream on the network.
@@ -76,6 +92,7 @@ func (s *Scheduler) welcomed(u *upstream, generation int) {
 	u.succeeded(s.options.Clock.Now())
 	if u.gate.succeed(generation) {
 		s.options.Logger.Info("the upstream is back", "upstream", u.config.Name)
+		s.changed(u)
 	}
 	s.dispatch()
 }
@@ -85,6 +102,7 @@ func (s *Scheduler) observe(a *attempt) {
 	now := s.options.Clock.Now()
 	if a.delivered() {
 		a.upstream.succeeded(now)
+		a.upstream.gate.grow(a.generation, a.config.Limits.Connections)
 		s.lastDelivery = now
 	}
 	for _, e := range a.errors {
@@ -113,16 +131,35 @@ func (a *attempt) throttled() *Error {
 	return nil
 }
 
-// hold closes the gate of an upstream. Its idle connections go as well: the attempt that is
-// to find out whether the upstream is back must make a new one.
+// hold closes the gate of an upstream.
 func (s *Scheduler) hold(u *upstream, generation int, fault *Error, now time.Time) {
-	if !u.gate.fail(generation, fault, now) {
+	if !u.gate.fail(generation, fault, now, u.config.Limits.Connections) {
 		return
 	}
-	go u.transport.close()
-	s.connectTo(u)
-	s.options.Logger.Warn("the upstream cannot be used, its mail waits", "upstream", u.config.Name,
+	text := "the upstream asks for less mail"
+	if !u.gate.usable() {
+		text = "the upstream cannot be used"
+		// Its idle connections go as well: the attempt that is to find out whether the
+		// upstream is back must make a new one.
+		go u.transport.close()
+		s.connectTo(u)
+	}
+	s.options.Logger.Warn(text, "upstream", u.config.Name,
 		"class", fault.Class, "error", fault.Error(), "until", u.gate.until)
+	s.changed(u)
+}
+
+// changed notes that an upstream came to be usable, or ceased to be.
+func (s *Scheduler) changed(u *upstream) {
+	now := s.options.Clock.Now()
+	for _, r := range s.routes {
+		r.noteLogins(now)
+	}
+	held := 0.0
+	if !u.gate.usable() {
+		held = 1
+	}
+	s.metrics.held.WithLabelValues(u.config.Name).Set(held)
 }
 
 // Reports says of each upstream, in the order of the configuration, what its last use showed.

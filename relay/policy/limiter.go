@@ -12,8 +12,6 @@ import (
 // is more. Two cannot use it at the same time.
 type Limiter struct {
 	windows []*window
-	// reserved messages and recipients will be taken soon.
-	reserved amount
 }
 
 // amount is of messages or of recipients.
@@ -50,7 +48,7 @@ func (l *Limiter) Change(rates []config.Rate) {
 func (l *Limiter) Wait(now time.Time, recipients int) time.Duration {
 	longest := time.Duration(0)
 	for _, w := range l.windows {
-		longest = max(longest, w.wait(now, l.reserved[w.kind], amount{1, recipients}[w.kind]))
+		longest = max(longest, w.wait(now, amount{1, recipients}[w.kind]))
 	}
 	return longest
 }
@@ -68,21 +66,6 @@ func (l *Limiter) Return(taken time.Time, recipients int) {
 		w.remove(taken, amount{1, recipients}[w.kind])
 	}
 }
-
-// Reserve makes room for a message, until Unreserve.
-func (l *Limiter) Reserve(recipients int) {
-	l.reserved[ofMessages]++
-	l.reserved[ofRecipients] += recipients
-}
-
-// Unreserve gives the room of a message back.
-func (l *Limiter) Unreserve(recipients int) {
-	l.reserved[ofMessages]--
-	l.reserved[ofRecipients] -= recipients
-}
-
-// UnreserveAll gives all room back.
-func (l *Limiter) UnreserveAll() { l.reserved = amount{} }
 
 // Idle reports whether the limiter would forget nothing if it were made anew.
 func (l *Limiter) Idle(now time.Time) bool {

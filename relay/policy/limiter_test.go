@@ -126,11 +126,6 @@ func TestMessageLargerThanTheRateGoesAlone(t *testing.T) {
 	if l.Wait(later, 45) != 0 {
 		t.Error("it can never go")
 	}
-	l.Reserve(1)
-	if l.Wait(later, 45) == 0 {
-		t.Error("it goes with one that is reserved")
-	}
-	l.Unreserve(1)
 	l.Take(later, 45)
 	if wait := l.Wait(later, 1); wait != 5*time.Minute || l.Idle(later.Add(wait-1)) {
 		t.Errorf("45 at 10 a minute used up %s", wait)
@@ -138,25 +133,6 @@ func TestMessageLargerThanTheRateGoesAlone(t *testing.T) {
 	l.Return(later, 45)
 	if l.Wait(later, 10) != 0 {
 		t.Error("what was returned is still counted")
-	}
-}
-
-func TestReservedMessagesTakeRoom(t *testing.T) {
-	t.Parallel()
-	l := limiterOf(config.Rate{Messages: 2, Period: time.Minute})
-	l.Reserve(1)
-	l.Reserve(1)
-	if l.Wait(noon, 1) == 0 {
-		t.Error("three go")
-	}
-	l.Unreserve(1)
-	l.Take(noon, 1)
-	if l.Wait(noon, 1) == 0 {
-		t.Error("three go after one was taken")
-	}
-	l.UnreserveAll()
-	if l.Wait(noon, 1) != 0 {
-		t.Error("two do not go")
 	}
 }
 

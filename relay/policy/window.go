@@ -51,14 +51,14 @@ func (w *window) advance(now time.Time) {
 	}
 }
 
-// wait returns how long it takes until n can be added to what was taken and what is reserved.
-func (w *window) wait(now time.Time, reserved, n int) time.Duration {
+// wait returns how long it takes until n can be added to what was taken.
+func (w *window) wait(now time.Time, n int) time.Duration {
 	if rest := w.rest.Sub(now); rest > 0 {
 		return rest
 	}
 	w.advance(now)
 	used := w.used
-	fits := func() bool { return used+reserved+n <= w.limit || used+reserved == 0 }
+	fits := func() bool { return used+n <= w.limit || used == 0 }
 	if fits() {
 		return 0
 	}
@@ -68,7 +68,6 @@ func (w *window) wait(now time.Time, reserved, n int) time.Duration {
 			return w.start.Add(time.Duration(number+slots+1) * w.slot()).Sub(now)
 		}
 	}
-	// Only what is reserved is in the way.
 	return w.period
 }
 

@@ -33,9 +33,6 @@ type Envelope struct {
 	Attempts int `json:"attempts,omitempty"`
 	// NextAttempt is when delivery is due again; zero means at once.
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`
-	// Upstream pins the message to one upstream: a connection to it was lost after the end
-	// of data, so that another one must not be tried.
-	Upstream string `json:"upstream,omitempty"`
 	// Damaged means that the content was found damaged: once every recipient has an outcome,
 	// the message goes into quarantine and is not removed.
 	Damaged bool `json:"damaged,omitempty"`
@@ -51,6 +48,10 @@ type Recipient struct {
 	Reply string `json:"reply,omitempty"`
 	// OutcomeTime is when the outcome was known.
 	OutcomeTime time.Time `json:"outcomeTime,omitzero"`
+	// Upstream may have taken the message: a connection to it was lost after the end of data.
+	// Another one must not be tried before UpstreamUntil.
+	Upstream      string    `json:"upstream,omitempty"`
+	UpstreamUntil time.Time `json:"upstreamUntil,omitzero"`
 }
 
 // Outcome is what became of a recipient. The zero Outcome is pending.
