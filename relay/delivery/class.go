@@ -125,16 +125,15 @@ func classify(step Step, answer reply) *Error {
 	return e
 }
 
-// apply gives the error the class of the first rule that matches, and reports whether one did.
-func (e *Error) apply(rules []provider.Rule) bool {
+// apply gives the error the class of the first rule that matches, if one does.
+func (e *Error) apply(rules []provider.Rule) {
 	for i := range rules {
 		if rules[i].Matches(string(e.Step), e.Code, e.Enhanced, e.Text) {
 			e.Class = Class(rules[i].Class)
 			e.Temporary = e.Temporary || rules[i].Temporary
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // interpret applies the rules of one provider to what its server replied. Refusals that the

@@ -14,14 +14,8 @@ type Limiter struct {
 	windows []*window
 }
 
-// amount is of messages or of recipients.
+// amount is of messages and of recipients.
 type amount [2]int
-
-// What an amount is of.
-const (
-	ofMessages = iota
-	ofRecipients
-)
 
 // Change replaces the rates. What was counted against a rate that stays is still counted, so
 // that nobody gets past one by changing another.
