@@ -61,6 +61,8 @@ func (p *parts) report() config.Report {
 		Certificates: s.Certificates(),
 		Queue:        p.scheduler.Queue(),
 		Upstreams:    p.scheduler.Reports(),
+
+		SendersRefused: p.scheduler.SendersRefused(),
 	}
 	for _, err := range s.Errors {
 		r.Errors = append(r.Errors, err.Error())

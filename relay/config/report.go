@@ -18,6 +18,22 @@ type Report struct {
 	Queue QueueReport `json:"queue"`
 	// Upstreams is what the last use of each upstream showed.
 	Upstreams []UpstreamReport `json:"upstreams,omitempty"`
+	// SendersRefused are the senders whose mail is held since an upstream does not take it.
+	SendersRefused []SenderReport `json:"sendersRefused,omitempty"`
+}
+
+// SenderReport is a sender that an upstream does not take mail from.
+type SenderReport struct {
+	// User whose mail it is, empty for mail of the relay's own.
+	User string `json:"user,omitempty"`
+	// Sender is the reverse-path, empty for the null one.
+	Sender string `json:"sender,omitempty"`
+	// Upstream is the name of the one that refuses.
+	Upstream string `json:"upstream"`
+	// Reply is what it first said, on one line.
+	Reply string `json:"reply"`
+	// Since is when it first said so.
+	Since time.Time `json:"since"`
 }
 
 // CertificateReport is a certificate that is served.

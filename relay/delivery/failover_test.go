@@ -361,11 +361,24 @@ func TestMailOfASenderThatIsRefusedIsHeldForADay(t *testing.T) {
 			if r.queued() != 1 || len(r.first().bounces()) != 0 {
 				t.Fatal("the message was bounced within a day")
 			}
+			told := r.scheduler.SendersRefused()
+			if len(told) != 1 || told[0].User != "app" || told[0].Sender != "app@example.com" ||
+				told[0].Upstream != "first" || told[0].Reply != "554 Email address is not verified" || r.clock.Now().Sub(told[0].Since) < 22*time.Hour {
+				t.Errorf("senders refused: %+v", told)
+			}
 			ok.Store(verified)
 			r.clock.advance(90 * time.Minute)
 			r.gone()
 			if n := len(r.first().bounces()); n != map[bool]int{true: 0, false: 1}[verified] {
 				t.Errorf("%d bounces", n)
+			}
+			r.clock.advance(time.Hour)
+			if told := r.scheduler.SendersRefused(); verified && len(told) != 0 {
+				t.Errorf("senders refused after one was taken: %+v", told)
+			}
+			r.clock.advance(24 * time.Hour)
+			if told := r.scheduler.SendersRefused(); len(told) != 0 {
+				t.Errorf("senders refused a day later: %+v", told)
 			}
 		})
 	}

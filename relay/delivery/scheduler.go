@@ -30,6 +30,8 @@ type Scheduler struct {
 	upstreams []*upstream
 	// lastDelivery is when an upstream last took a message.
 	lastDelivery time.Time
+	// refused are the senders that an upstream did not take.
+	refused refusedSenders
 	// users are those of the configuration, lanes the mail of each user that has some, and
 	// holding the lanes with mail that waits because of the user's rates.
 	users   map[string]config.User
@@ -59,6 +61,7 @@ func New(options Options) *Scheduler {
 		known:    make(map[string]*entry),
 		waiting:  byDue(),
 		unsigned: make(map[*entry]struct{}),
+		refused:  make(refusedSenders),
 		lanes:    make(map[string]*lane),
 		holding:  make(map[*lane]struct{}),
 	}

@@ -105,6 +105,7 @@ func (s *Scheduler) observe(a *attempt) {
 		a.upstream.gate.grow(a.generation, a.config.Limits.Connections)
 		s.lastDelivery = now
 	}
+	s.refused.learn(a, now)
 	for _, e := range a.errors {
 		a.upstream.failed(e, now)
 	}
