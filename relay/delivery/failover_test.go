@@ -459,3 +459,57 @@ func TestAttemptsThatDoNotReachTheUpstreamDoNotUseUpItsRate(t *testing.T) {
 	}
 	r.gone()
 }
+
+func TestBacklogOfSixHoursLeavesAtTheUpstreamsLimits(t *testing.T) {
+	t.Parallel()
+	const rate, messages = 100, 10_000
+	r := newTestRelay(t)
+	r.use(func(first, second *config.Upstream) {
+		first.Limits.Rates = []config.Rate{{Messages: rate, Period: time.Second}}
+		second.Order = 1
+	}, config.Route{Senders: []string{"other.example"}, Upstreams: []string{"second"}})
+	var down atomic.Bool
+	down.Store(true)
+	r.first().answer = func(int, string) *Error {
+		if down.Load() {
+			return errDown
+		}
+		return nil
+	}
+	r.run()
+	for range messages {
+		r.submit("app@example.com", "a@x.test")
+	}
+	for range 6 * 60 {
+		r.rest()
+		r.clock.advance(time.Minute)
+	}
+	r.rest()
+	tried := r.first().transactions()
+	down.Store(false)
+	back := r.clock.Now()
+	for r.first().transactions() == tried {
+		r.rest()
+		r.clock.advance(time.Second)
+	}
+	first := r.clock.Now()
+	if first.Sub(back) > time.Minute {
+		t.Errorf("the first message left %s after the upstream was back", first.Sub(back))
+	}
+	sent := []int{r.first().transactions() - tried}
+	for r.queued() > 0 && len(sent) < 30 {
+		for range 200 {
+			r.clock.advance(50 * time.Millisecond)
+			r.rest()
+		}
+		sent = append(sent, r.first().transactions()-tried)
+	}
+	for i := range sent[1:] {
+		if n := sent[i+1] - sent[i]; n > 10*rate {
+			t.Errorf("%d messages in ten seconds", n)
+		}
+	}
+	if took := r.clock.Now().Sub(first); r.queued() > 0 || took > messages/rate*time.Second+20*time.Second {
+		t.Errorf("%d are left after %s", r.queued(), took)
+	}
+}
