@@ -63,7 +63,7 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 	}
 	defer content.Close()
 	content.Header.QuoteNames()
-	content.Header.RewriteSenders(s.rewriter())
+	content.Header.RewriteSenders(s.rewriters.of(s.config()))
 	if r := s.checkHeader(tx, &content.Header); r != nil {
 		return "", r
 	}
@@ -123,16 +123,6 @@ func (s *session) checkNoFrom(tx *transaction) *refusal {
 		return refuse(reasonContent, 554, 5, 6, 0, "The message has no From header field: add one")
 	}
 	return nil
-}
-
-// rewriter is the one that the configuration asks for.
-func (s *session) rewriter() *message.Rewriter {
-	c := s.config().Message
-	r := &message.Rewriter{QualifyDomain: c.QualifyDomain}
-	for _, rule := range c.Rewrite {
-		r.Rules = append(r.Rules, message.Rule(rule))
-	}
-	return r
 }
 
 // complete makes the header fit to leave and the envelope to go with it.

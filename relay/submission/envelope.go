@@ -30,7 +30,7 @@ func (s *session) mail(from string, opts *smtp.MailOptions) *refusal {
 	if r != nil {
 		return r
 	}
-	from = s.rewriter().Sender(from)
+	from = s.rewriters.of(s.config()).Sender(from)
 	tx := &transaction{started: s.now(), user: user, sender: from, askedUTF8: opts.UTF8}
 	if from != "" {
 		a, err := message.ParseAddress(from, opts.UTF8)

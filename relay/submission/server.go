@@ -92,6 +92,7 @@ type backend struct {
 	backlog    func(user string) (messages int, wait time.Duration)
 	meters     policy.Meters
 	places     places
+	rewriters  rewriters
 	mechanisms *sasl.Mechanisms
 	failures   *sasl.Failures
 	pause      func(time.Duration)
