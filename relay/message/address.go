@@ -196,7 +196,7 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-func isASCII(s string) bool {
+func isASCII[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false

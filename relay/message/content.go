@@ -64,6 +64,9 @@ func readContent(r io.Reader, times int) (*Content, error) {
 		c.Close()
 		return nil, err
 	}
+	// From here on it is said of the body alone: the header may change.
+	ahead, _ := c.body.Peek(c.body.Buffered())
+	c.lines.eightBit = !isASCII(ahead) || !isASCII(c.start)
 	return c, nil
 }
 
@@ -162,8 +165,9 @@ func (c *Content) WriteTo(w io.Writer) (int64, error) {
 	return int64(n) + m, err
 }
 
-// EightBit reports whether there are octets above 127 in what was read so far.
-func (c *Content) EightBit() bool { return c.lines.eightBit }
+// EightBit reports whether there are octets above 127 in the header, as it is now, and in what
+// was read of the body so far.
+func (c *Content) EightBit() bool { return c.lines.eightBit || !c.Header.ASCII() }
 
 // WriteError is a failure of the writer, to be told from one of the reader.
 type WriteError struct{ Err error }

@@ -271,16 +271,21 @@ func TestContentKnowsEightBit(t *testing.T) {
 		{"X: y\r\n\r\nplain\r\n", true, false},
 		{"X: y\r\n\r\ngr\xc3\xbc\xc3\x9fe\r\n", true, true},
 		{"X: \xc3\xbc\r\n\r\nplain\r\n", false, true},
+		{"X: y\r\nno field \xc3\xbc\r\n\r\nplain\r\n", true, true},
+		{"X: y\r\n\r\n" + strings.Repeat("plain\r\n", readerBuffer) + "\xc3\xbc\r\n", true, true},
+		{"Subject: \xc3\xbc\r\n\r\nplain\r\n", true, false},
+		{"Subject: \xc3\xbc\r\n\r\n" + strings.Repeat("plain\r\n", readerBuffer) + "\xc3\xbc\r\n", true, true},
 	} {
 		c, err := ReadContent(strings.NewReader(tc.in))
 		if err != nil {
 			t.Fatal(err)
 		}
+		c.Header.EncodeWords()
 		if _, err := c.WriteTo(io.Discard); err != nil {
 			t.Fatal(err)
 		}
 		if c.Header.ASCII() != tc.ascii || c.EightBit() != tc.eight {
-			t.Errorf("%q: header ASCII %v, 8-bit %v", tc.in, c.Header.ASCII(), c.EightBit())
+			t.Errorf("%.60q: header ASCII %v, 8-bit %v", tc.in, c.Header.ASCII(), c.EightBit())
 		}
 		c.Close()
 	}

@@ -102,14 +102,7 @@ func (h *Header) MessageID() string {
 // ASCII reports whether all of the header is ASCII. One that is not needs SMTPUTF8
 // (RFC 6532 §3).
 func (h *Header) ASCII() bool {
-	for _, f := range h.fields {
-		for _, c := range f.raw {
-			if c >= 0x80 {
-				return false
-			}
-		}
-	}
-	return true
+	return !slices.ContainsFunc(h.fields, func(f field) bool { return !isASCII(f.raw) })
 }
 
 // appendTo writes the header with the empty line that ends it.

@@ -63,6 +63,9 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 	}
 	defer content.Close()
 	content.Header.QuoteNames()
+	if !tx.needsUTF8 {
+		content.Header.EncodeWords()
+	}
 	content.Header.RewriteSenders(s.rewriters.of(s.config()))
 	if r := s.checkHeader(tx, &content.Header); r != nil {
 		return "", r

@@ -190,8 +190,10 @@ func TestSMTPUTF8OnlyWhereNeeded(t *testing.T) {
 	}{
 		{"asked without need", " SMTPUTF8", "bob@example.net", "plain", false, false},
 		{"recipient", " SMTPUTF8", "b\u00f6b@example.net", "plain", true, false},
-		{"header", " SMTPUTF8", "bob@example.net", "gr\u00fc\u00dfe", true, true},
-		{"header without asking", "", "bob@example.net", "gr\u00fc\u00dfe", false, true},
+		{"recipient and header", " SMTPUTF8", "b\u00f6b@example.net", "gr\u00fc\u00dfe", true, true},
+		{"header that is written in encoded words", " SMTPUTF8", "bob@example.net", "gr\u00fc\u00dfe", false, false},
+		{"other header", " SMTPUTF8", "bob@example.net", "plain\r\nX-Name: J\u00f6rg", true, true},
+		{"other header without asking", "", "bob@example.net", "plain\r\nX-Name: J\u00f6rg", false, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -207,6 +209,9 @@ func TestSMTPUTF8OnlyWhereNeeded(t *testing.T) {
 			}
 			if strings.Contains(m.content, "with UTF8SMTPSA ") != tc.utf8 {
 				t.Errorf("content %q", m.content)
+			}
+			if strings.Contains(m.content, "Subject: gr\u00fc\u00dfe") && !tc.utf8 {
+				t.Errorf("a subject that needs SMTPUTF8: %q", m.content)
 			}
 		})
 	}
