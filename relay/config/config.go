@@ -41,8 +41,8 @@ type Listeners struct {
 	Silence time.Duration `yaml:"silence,omitempty"`
 	// MaxConnections is the cap over both listeners. Default 12000.
 	MaxConnections int `yaml:"maxConnections,omitempty"`
-	// MaxConnectionsPerAddress is the cap for one client address, and for the /64 of an IPv6 one.
-	// Default 2000.
+	// MaxConnectionsPerAddress is the cap for one client address. All of a /64 of IPv6 may have half
+	// of MaxConnections, or this where it is more. Default 2000.
 	MaxConnectionsPerAddress int `yaml:"maxConnectionsPerAddress,omitempty"`
 }
 

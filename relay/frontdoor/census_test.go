@@ -31,27 +31,57 @@ func TestCensusCaps(t *testing.T) {
 	for _, addr := range []netip.Addr{a, b, b} {
 		c.release(addr)
 	}
-	if c.open != 0 || len(c.byAddress) != 0 {
-		t.Errorf("%d connections and %d addresses are left over", c.open, len(c.byAddress))
+	if c.open != 0 || len(c.byAddress) != 0 || len(c.byNetwork) != 0 {
+		t.Errorf("%d connections, %d addresses and %d networks are left over", c.open, len(c.byAddress), len(c.byNetwork))
+	}
+}
+
+// Pods of a cluster share a /64, and one host may have one: neither is the other's limit.
+func TestNetworkOfIPv6LeavesHalfForOthers(t *testing.T) {
+	t.Parallel()
+	c := newCensus(Limits{Connections: 8, PerAddress: 2})
+	first := netip.MustParseAddr("2001:db8::1")
+	for range 2 {
+		if got := c.admit(first); got != admitted {
+			t.Fatalf("the first address: got %q", got)
+		}
+	}
+	if got := c.admit(first); got != refusedAddress {
+		t.Errorf("one address more often than it may: got %q", got)
+	}
+	second, third := first.Next(), netip.MustParseAddr("2001:db8::ffff:0:0:9")
+	for _, addr := range []netip.Addr{second, third} {
+		if got := c.admit(addr); got != admitted {
+			t.Errorf("a neighbour: got %q", got)
+		}
+	}
+	if got := c.admit(second); got != refusedNetwork {
+		t.Errorf("more than half from one network: got %q", got)
+	}
+	for _, other := range []string{"2001:db8:0:1::1", "192.0.2.1"} {
+		if got := c.admit(netip.MustParseAddr(other)); got != admitted {
+			t.Errorf("%s of another network: got %q", other, got)
+		}
+	}
+	c.release(first)
+	if got := c.admit(second); got != admitted {
+		t.Errorf("after a release: got %q", got)
 	}
 }
 
 func TestClientAddr(t *testing.T) {
 	t.Parallel()
 	for from, want := range map[string]string{
-		"192.0.2.1":            "192.0.2.1",
-		"::ffff:192.0.2.1":     "192.0.2.1",
-		"2001:db8::1":          "2001:db8::",
-		"2001:db8::ffff:0:0:9": "2001:db8::",
-		"2001:db8:0:1::1":      "2001:db8:0:1::",
-		"fe80::1":              "fe80::",
+		"192.0.2.1":        "192.0.2.1",
+		"::ffff:192.0.2.1": "192.0.2.1",
+		"2001:db8::1":      "2001:db8::1",
 	} {
 		if got := clientAddr(&net.TCPAddr{IP: net.ParseIP(from), Port: 1}); got != netip.MustParseAddr(want) {
 			t.Errorf("%s counts for %v, want %s", from, got, want)
 		}
 	}
 	zoned := &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"}
-	if got := clientAddr(zoned); got != netip.MustParseAddr("fe80::") {
+	if got := clientAddr(zoned); got != netip.MustParseAddr("fe80::1") {
 		t.Errorf("an address with a zone counts for %v", got)
 	}
 	if got := clientAddr(&net.UnixAddr{}); got.IsValid() {

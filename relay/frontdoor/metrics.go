@@ -26,7 +26,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Help: "Client connections open now.",
 		}, []string{"service"}),
 		refused: counter("mailrelay_connections_refused_total",
-			"Client connections refused by a cap: total, or of one address.", "reason"),
+			"Client connections refused by a cap: total, of one address, or of a network of IPv6.", "reason"),
 		handshakeFailures: counter("mailrelay_tls_handshake_failures_total",
 			"TLS handshakes with clients that failed."),
 		wrongMode: counter("mailrelay_wrong_mode_total",
@@ -54,7 +54,7 @@ func (m *metrics) show(s Service) {
 		v.WithLabelValues(string(s))
 	}
 	m.current.WithLabelValues(string(s))
-	for _, r := range []refusal{refusedTotal, refusedAddress} {
+	for _, r := range []refusal{refusedTotal, refusedAddress, refusedNetwork} {
 		m.refused.WithLabelValues(string(s), string(r))
 	}
 	for kind := range advice[s] {

@@ -47,8 +47,8 @@ type Options struct {
 type Limits struct {
 	// Connections is the cap over both listeners. Default 12000.
 	Connections int
-	// PerAddress is the cap for one client address, and for the /64 of an IPv6 one. Default
-	// 2000.
+	// PerAddress is the cap for one client address. All of a /64 of IPv6 may have half of
+	// Connections, or PerAddress where that is more. Default 2000.
 	PerAddress int
 	// MinRate is the bytes a second that a body must come with, averaged over the time
 	// that the relay waited for it. Default 500.
