@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -84,6 +85,43 @@ func TestAFailedHandshakeSaysWhatToChange(t *testing.T) {
 	waitFor(t, "the failure is logged", func() bool { return h.log.String() != "" })
 	if log := h.log.String(); !strings.Contains(log, "give it the relay's CA") && !strings.Contains(log, "check its CA") {
 		t.Errorf("logged %q", log)
+	}
+}
+
+// plainAlert is a client's connection whose second flight is an alert without encryption, as
+// OpenSSL sends it in TLS 1.3.
+type plainAlert struct {
+	net.Conn
+	flights int
+}
+
+func (c *plainAlert) Write(p []byte) (int, error) {
+	if c.flights++; c.flights == 2 {
+		_, _ = c.Conn.Write([]byte("\x14\x03\x03\x00\x01\x01\x15\x03\x03\x00\x02\x02\x30"))
+		return 0, c.Conn.Close()
+	}
+	return c.Conn.Write(p)
+}
+
+func TestDistrustWithoutEncryptionIsUnderstood(t *testing.T) {
+	t.Parallel()
+	for _, port := range []string{"465", "587"} {
+		h := newHouse(t, nil)
+		address := map[string]string{"465": h.smtps, "587": h.smtp}[port]
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if port == "587" {
+			plain := newClient(t, conn)
+			plain.expect("220 ")
+			plain.say("STARTTLS", "220 ")
+		}
+		_ = tls.Client(&plainAlert{Conn: conn}, &tls.Config{InsecureSkipVerify: true}).Handshake()
+		waitFor(t, "the failure is logged", func() bool { return h.log.String() != "" })
+		if log := h.log.String(); !strings.Contains(log, "the client does not trust the certificate") || !strings.Contains(log, "remote error: tls: unknown certificate authority") {
+			t.Errorf("%s: logged %q", port, log)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ type visit struct {
 // encrypt brings the connection to the end of the TLS handshake. When it returns nil, the
 // client has been told why and the connection is closed.
 func (v *visit) encrypt(config *tls.Config) *tls.Conn {
-	ready := v.raw
+	ready := &peeked{Conn: v.raw}
 	switch v.service {
 	case Submissions:
 		ready = v.awaitTLS()
@@ -43,10 +43,12 @@ func (v *visit) encrypt(config *tls.Config) *tls.Conn {
 }
 
 // handshake fails closed: after an attempt at TLS nothing is said in plaintext any more.
-func (v *visit) handshake(ready net.Conn, config *tls.Config) *tls.Conn {
+func (v *visit) handshake(ready *peeked, config *tls.Config) *tls.Conn {
 	v.raw.SetDeadline(time.Now().Add(v.options.Timeouts.Handshake))
-	t := tls.Server(ready, config)
+	watched := &alertWatch{peeked: ready}
+	t := tls.Server(watched, config)
 	if err := t.HandshakeContext(context.Background()); err != nil {
+		err = watched.explain(err)
 		v.metrics.handshakeFailures.WithLabelValues(string(v.service)).Inc()
 		v.log.Info("TLS handshake failed"+handshakeHint(err), "error", err)
 		v.raw.Close()
@@ -61,7 +63,7 @@ func handshakeHint(err error) string {
 	switch {
 	case strings.Contains(text, "unknown certificate authority"):
 		return ": the client does not trust the certificate, give it the relay's CA"
-	case strings.Contains(text, "bad certificate"):
+	case strings.Contains(text, "bad certificate"), strings.Contains(text, "unknown certificate"):
 		return ": the client refuses the certificate, check its CA and the host name it uses"
 	case strings.Contains(text, "failed to verify certificate"):
 		return ": the client shows a certificate that none of the CAs of users signed, or that has ended: renew it, or connect without"
@@ -73,7 +75,7 @@ func handshakeHint(err error) string {
 
 // awaitTLS takes the first bytes on port 465 and returns the connection when they are
 // TLS.
-func (v *visit) awaitTLS() net.Conn {
+func (v *visit) awaitTLS() *peeked {
 	p := &peeked{Conn: v.raw}
 	err := p.peek(v.options.Timeouts.Silence)
 	switch {
