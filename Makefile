@@ -11,7 +11,7 @@ CLUSTER := go -C hack/cluster run .
 CHART := charts/mailrelay-operator
 
 # The modules of this repository; each has its own dependencies.
-MODULES := . hack/cluster hack/image hack/tools
+MODULES := . hack/cluster hack/image hack/tools test/interop/clients/go
 
 .PHONY: help
 help: ## List the targets.
@@ -62,9 +62,11 @@ test: ## Run the unit, protocol and API-server tests with the race detector.
 .PHONY: interop
 interop: $(BIN)/mailpit ## Run the relay between real mail clients and Mailpit; print which can do what.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/relay ./cmd/relay
+	CGO_ENABLED=0 go -C test/interop/clients/go build -trimpath -buildvcs=false -o $(CURDIR)/$(BIN)/ ./...
 	hack/packages.sh $$(sed 's/#.*//' test/interop/packages.txt)
 	command -v npm >/dev/null || hack/packages.sh npm
 	cd test/interop/clients && npm ci --no-audit --no-fund --silent
+	hack/servers.sh $(DIST)/servers < test/interop/servers.txt
 	go test -tags interop -count 1 -parallel 4 -timeout 10m ./test/interop
 	@cat dist/clients.txt
 

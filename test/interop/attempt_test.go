@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -29,14 +30,26 @@ type attempt struct {
 	result string
 }
 
-// attempts are all that the clients can do, and for each client one with a foreign CA.
-func attempts(s *site) []*attempt {
+// attempts are all that the clients can do, and on each port one with a foreign CA. plus is the
+// relay that offers SCRAM-SHA-256-PLUS as well.
+func attempts(s, plus *site) []*attempt {
 	var all []*attempt
 	for i := range clients {
 		c := &clients[i]
-		add := func(address, mechanism string, foreign bool) {
+		add := func(implicit bool, mechanism string, foreign bool) {
+			if implicit && c.starttlsOnly {
+				return
+			}
+			at := s
+			if strings.HasSuffix(mechanism, "-PLUS") {
+				at = plus
+			}
+			address := at.smtp
+			if implicit {
+				address = at.smtps
+			}
 			a := &attempt{
-				client: c, port: port(address), mechanism: mechanism, implicit: address == s.smtps,
+				client: c, port: port(address), mechanism: mechanism, implicit: implicit,
 				token: rand.Text() + rand.Text(), foreign: foreign, result: "not tried",
 			}
 			a.user = strings.ToLower(fmt.Sprintf("c%d-%s-%s", i, a.usualPort(), mechanism))
@@ -46,12 +59,11 @@ func attempts(s *site) []*attempt {
 			all = append(all, a)
 		}
 		for _, mechanism := range c.mechanisms {
-			if !c.starttlsOnly {
-				add(s.smtps, mechanism, false)
-			}
-			add(s.smtp, mechanism, false)
+			add(true, mechanism, false)
+			add(false, mechanism, false)
 		}
-		add(s.smtp, c.mechanisms[0], true)
+		add(true, c.mechanisms[0], true)
+		add(false, c.mechanisms[0], true)
 	}
 	return all
 }
@@ -81,10 +93,10 @@ func (a *attempt) message() string {
 	return "From: " + a.sender() + "\nTo: " + recipient + "\nSubject: " + a.subject() + "\n\n" + body
 }
 
-// send lets the client send its message.
-func (a *attempt) send(t *testing.T, s *site, ca string) error {
+// send lets the client send its message to a port.
+func (a *attempt) send(t *testing.T, s *site, to, ca string) error {
 	if a.client.program == "" {
-		return a.sendWithGo(ca, s.password)
+		return a.sendWithGo(to, ca, s.password)
 	}
 	clients, err := filepath.Abs("clients")
 	if err != nil {
@@ -97,10 +109,17 @@ func (a *attempt) send(t *testing.T, s *site, ca string) error {
 		return path
 	}
 	certificate, key := s.ca.issueClient(t, a.user)
-	run := exec.CommandContext(t.Context(), filepath.Join(clients, a.client.program))
+	program := []string{filepath.Join(clients, a.client.program)}
+	if a.client.tree != "" {
+		// What such a server starts ends with this test, and so do the mounts it needs.
+		program = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child"}, program...)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	run := exec.CommandContext(ctx, program[0], program[1:]...)
 	run.WaitDelay = time.Second
 	run.Dir = dir
-	run.Env = append(os.Environ(), "HOME="+dir, "CLIENTS="+clients, "HOST=localhost", "PORT="+a.port, "TLS="+a.tls(),
+	run.Env = append(os.Environ(), "HOME="+dir, "CLIENTS="+clients, "TREE="+a.client.tree, "HOST=localhost", "PORT="+to, "TLS="+a.tls(),
 		"CA="+file("ca.pem", ca), "CERTIFICATE="+file("client.pem", certificate), "KEY="+file("client.key", key),
 		"LOGIN="+a.user, "PASSWORD="+s.password, "TOKEN="+a.token, "MECHANISM="+a.mechanism,
 		"SENDER="+a.sender(), "RECIPIENT="+recipient, "SUBJECT="+a.subject(),

@@ -10,11 +10,11 @@ import (
 )
 
 // sendWithGo is the client of Go's standard library, which leaves implicit TLS to its caller.
-func (a *attempt) sendWithGo(ca, password string) error {
+func (a *attempt) sendWithGo(to, ca, password string) error {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(ca))
 	config := &tls.Config{RootCAs: pool, ServerName: "localhost"}
-	client, err := a.dialWithGo(config)
+	client, err := a.dialWithGo(to, config)
 	if err != nil {
 		return err
 	}
@@ -41,8 +41,8 @@ func (a *attempt) sendWithGo(ca, password string) error {
 	return client.Quit()
 }
 
-func (a *attempt) dialWithGo(config *tls.Config) (*smtp.Client, error) {
-	address := net.JoinHostPort("localhost", a.port)
+func (a *attempt) dialWithGo(to string, config *tls.Config) (*smtp.Client, error) {
+	address := net.JoinHostPort("localhost", to)
 	if a.implicit {
 		conn, err := tls.Dial("tcp", address, config)
 		if err != nil {

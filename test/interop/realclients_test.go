@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,10 +22,11 @@ const availableOnly = "available"
 func TestRealClients(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "Implicit")
-	all := attempts(s)
+	plus := s.withScramPlus(t)
+	all := attempts(s, plus)
 	s.setUsers(t, all)
 	s.upstream.start(t)
-	relay := s.start(t)
+	relays := []*process{s.start(t), plus.start(t)}
 	foreign := newAuthority(t).PEM
 
 	t.Run("send", func(t *testing.T) {
@@ -39,10 +41,10 @@ func TestRealClients(t *testing.T) {
 					t.Fatal(a.result)
 				}
 				if a.foreign {
-					a.sendForeign(t, s, foreign)
+					a.sendForeign(t, s, relays[0], foreign)
 					return
 				}
-				if err := a.send(t, s, s.ca.PEM); err != nil {
+				if err := a.send(t, s, a.port, s.ca.PEM); err != nil {
 					a.result = "failed"
 					t.Fatal(err)
 				}
@@ -50,23 +52,40 @@ func TestRealClients(t *testing.T) {
 			})
 		}
 	})
-	t.Run("arrive", func(t *testing.T) { arrive(t, s, all, relay.logins(t)) })
+	t.Run("arrive", func(t *testing.T) { arrive(t, s, all, logins(t, relays)) })
 	report(t, all)
 }
 
-// sendForeign offers a certificate that the client has no reason to trust.
-func (a *attempt) sendForeign(t *testing.T, s *site, foreign string) {
-	err := a.send(t, s, foreign)
-	switch {
-	case a.client.trustsAnyone && err != nil:
-		t.Errorf("does not trust anyone: %v", err)
-	case !a.client.trustsAnyone && err == nil:
-		t.Error("trusted a certificate of another CA")
-	}
-	a.result = "refused the certificate"
-	if err == nil {
+// distrust is what clients say of a certificate that no CA they trust has signed.
+var distrust = regexp.MustCompile(`(?i)certificate (verify|verification|check) failed|unable to (get local issuer|verify the first) certificate|unknown authority|PKIX path (building|validation) failed|certificate is (not |un)trusted|untrusted server certificate`)
+
+// sendForeign offers a certificate that the client has no reason to trust. A client that does not
+// send says why, or tells the relay by an alert: any other failure is none of its distrust.
+func (a *attempt) sendForeign(t *testing.T, s *site, relay *process, foreign string) {
+	tap := newTap(t, "127.0.0.1:"+a.port)
+	err := a.send(t, s, port(tap.address), foreign)
+	if a.client.trustsAnyone {
 		a.result = "sent, without a look at the certificate"
+		if err != nil {
+			t.Errorf("does not trust anyone: %v", err)
+		}
+		return
 	}
+	if err == nil {
+		t.Fatal("trusted a certificate of another CA")
+	}
+	why := distrust.FindString(err.Error())
+	for deadline := time.Now().Add(5 * time.Second); why == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for _, entry := range relay.entries(t) {
+			if strings.HasPrefix(entry.Msg, "TLS handshake failed: the client") && tap.passed(entry.Client) {
+				why = "alert " + strings.TrimPrefix(entry.Error, "remote error: tls: ")
+			}
+		}
+	}
+	if why == "" {
+		t.Fatalf("failed, but not for the certificate: %v", err)
+	}
+	a.result = "refused the certificate: " + why
 }
 
 // arrive waits for what was sent, and compares it.
@@ -103,17 +122,31 @@ func arrive(t *testing.T, s *site, all []*attempt, logins map[string][]string) {
 	}
 }
 
-// logins are the mechanisms that let each user in, of the relay's log.
-func (p *process) logins(t *testing.T) map[string][]string {
+// logEntry is a line of a relay's log.
+type logEntry struct{ Msg, User, Mechanism, Client, Error string }
+
+func (p *process) entries(t *testing.T) []logEntry {
 	t.Helper()
-	logins := map[string][]string{}
+	var entries []logEntry
 	for line := range strings.Lines(p.output.String()) {
-		var entry struct{ Msg, User, Mechanism string }
+		var entry logEntry
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
-		if entry.Msg == "logged in" {
-			logins[entry.User] = append(logins[entry.User], entry.Mechanism)
+		entries = append(entries, entry)
+	}
+	return entries
+}
+
+// logins are the mechanisms that let each user in.
+func logins(t *testing.T, relays []*process) map[string][]string {
+	t.Helper()
+	logins := map[string][]string{}
+	for _, relay := range relays {
+		for _, entry := range relay.entries(t) {
+			if entry.Msg == "logged in" {
+				logins[entry.User] = append(logins[entry.User], entry.Mechanism)
+			}
 		}
 	}
 	return logins

@@ -128,6 +128,30 @@ admin: {probes: "%s", metrics: "%s"}
 	return s
 }
 
+// withScramPlus is a second relay with the same users and the same upstream, which offers
+// SCRAM-SHA-256-PLUS as well.
+func (s *site) withScramPlus(t *testing.T) *site {
+	t.Helper()
+	plus := *s
+	plus.dir = t.TempDir()
+	content := s.config(t)
+	for _, address := range []*string{&plus.smtps, &plus.smtp, &plus.probes, &plus.metrics} {
+		old := *address
+		*address = freeAddress(t)
+		content = strings.Replace(content, old, *address, 1)
+	}
+	for _, dir := range []string{"ca.crt", "tls", "users", "upstream"} {
+		if err := os.Symlink(filepath.Join(s.dir, dir), filepath.Join(plus.dir, dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(plus.dir, "spool"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, plus.configFile(), strings.Replace(content, "users:\n", "users:\n  scramPlus: true\n", 1))
+	return &plus
+}
+
 func (s *site) configFile() string { return filepath.Join(s.dir, "relay.yaml") }
 
 func (s *site) renewCertificate(t *testing.T) {
