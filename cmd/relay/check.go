@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,11 +47,7 @@ func summarise(w io.Writer, s *config.Snapshot) error {
 		lines = append(lines, fmt.Sprintf("certificate: %s, until %s", certificate.Name, certificate.NotAfter.UTC().Format(time.DateOnly)))
 	}
 	for _, u := range s.Upstreams {
-		login := "no login"
-		if u.Username != "" {
-			login = "login from " + u.Auth.UsernameFile
-		}
-		lines = append(lines, fmt.Sprintf("upstream: %s, %s:%d, tls %s, %s", u.Name, u.Host, u.Port, u.TLS, login))
+		lines = append(lines, fmt.Sprintf("upstream: %s, %s:%d, tls %s, %s", u.Name, u.Host, u.Port, u.TLS, login(&u.Auth)))
 	}
 	for _, path := range c.Users.Files {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
@@ -71,4 +68,22 @@ func listener(name string, l config.Listener) string {
 		return "listener: " + name + ", disabled"
 	}
 	return "listener: " + name + ", " + l.Address
+}
+
+// login says what the relay logs in with.
+func login(a *config.Auth) string {
+	var proofs []string
+	if a.PasswordFile != "" {
+		proofs = append(proofs, "password from "+a.PasswordFile)
+	}
+	if a.OAuth2.Enabled() {
+		proofs = append(proofs, "tokens from "+a.OAuth2.TokenURL)
+	}
+	if a.Certificate.CertFile != "" {
+		proofs = append(proofs, "certificate from "+a.Certificate.CertFile)
+	}
+	if len(proofs) == 0 {
+		return "no login"
+	}
+	return "login with " + strings.Join(proofs, " and ")
 }

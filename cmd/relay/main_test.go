@@ -99,7 +99,7 @@ func TestCheckAcceptsTheExampleOfTheReference(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ok: mail.example.com\n", "listener: submissions (implicit TLS), :465\n", "listener: submission (STARTTLS), :587\n",
-		"certificate: internal, until ", "upstream: provider, smtp.example.net:465, tls Implicit, login from ", "users: 1\n",
+		"certificate: internal, until ", "upstream: provider, smtp.example.net:465, tls Implicit, login with password from ", "users: 1\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("check printed\n%swithout %q", out, want)
@@ -107,6 +107,21 @@ func TestCheckAcceptsTheExampleOfTheReference(t *testing.T) {
 	}
 	if strings.Contains(out, "secret") {
 		t.Errorf("check printed a password:\n%s", out)
+	}
+}
+
+func TestCheckSaysWhatLogsIn(t *testing.T) {
+	t.Parallel()
+	for want, auth := range map[string]config.Auth{
+		"no login":                   {},
+		"login with password from p": {UsernameFile: "u", PasswordFile: "p"},
+		"login with tokens from https://login.test/token and certificate from c": {
+			OAuth2: config.OAuth2{TokenURL: "https://login.test/token"}, Certificate: config.KeyPair{CertFile: "c", KeyFile: "k"},
+		},
+	} {
+		if got := login(&auth); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

@@ -112,15 +112,6 @@ const (
 // PlaintextAcknowledgement is what must be written to use TLSNone.
 const PlaintextAcknowledgement = "mail and credentials travel unencrypted"
 
-// Auth is how the relay logs in at an upstream. The zero Auth means no login.
-type Auth struct {
-	// Mechanism is PLAIN, LOGIN or empty for the best that the upstream offers.
-	Mechanism string `yaml:"mechanism,omitempty"`
-	// UsernameFile and PasswordFile hold the credentials; a final newline is not part of them.
-	UsernameFile string `yaml:"usernameFile,omitempty"`
-	PasswordFile string `yaml:"passwordFile,omitempty"`
-}
-
 // UpstreamLimits bound what one relay process asks of an upstream.
 type UpstreamLimits struct {
 	// Connections at once. Default 8.

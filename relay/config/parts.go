@@ -26,16 +26,16 @@ func parsePool(bundle []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// parseCredential returns a user name or password as written in a file, less one final
+// parseCredential returns a user name, password or token as written in a file, less one final
 // newline: an editor adds it, and a Secret made with it cannot log in.
 func parseCredential(content []byte) (string, error) {
 	content = bytes.TrimSuffix(content, []byte("\n"))
 	content = bytes.TrimSuffix(content, []byte("\r"))
 	switch {
 	case len(content) == 0:
-		return "", errors.New("is empty: write the user name or password")
+		return "", errors.New("is empty: write the user name, password or token")
 	case bytes.ContainsAny(content, "\x00\r\n"):
-		return "", errors.New("has more than one line: write the user name or password alone")
+		return "", errors.New("has more than one line: write the user name, password or token alone")
 	}
 	return string(content), nil
 }

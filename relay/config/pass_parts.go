@@ -33,20 +33,40 @@ func (p *pass) pool(name, path string) (*x509.CertPool, bool) {
 
 func (p *pass) upstream(u Upstream) (ResolvedUpstream, bool) {
 	pool, poolOK := p.pool("upstream CA "+u.Name, u.CAFile)
+	tokenPool, tokenPoolOK := p.pool("token CA "+u.Name, u.Auth.OAuth2.CAFile)
+	certificate, certificateOK := p.clientCertificate(u)
 	login, loginOK := p.login(u)
-	return ResolvedUpstream{Upstream: u, Username: login[0], Password: login[1], RootCAs: pool}, poolOK && loginOK
+	return ResolvedUpstream{
+		Upstream: u, Login: login, ClientCertificate: certificate, RootCAs: pool, TokenRootCAs: tokenPool,
+	}, poolOK && tokenPoolOK && certificateOK && loginOK
 }
 
-// login is a user name and a password. Both are kept or replaced together.
-func (p *pass) login(u Upstream) ([2]string, bool) {
-	if u.Auth.UsernameFile == "" {
-		return [2]string{}, true
+func (p *pass) clientCertificate(u Upstream) (*tls.Certificate, bool) {
+	if u.Auth.Certificate == (KeyPair{}) {
+		return nil, true
 	}
-	paths := []string{u.Auth.UsernameFile, u.Auth.PasswordFile}
-	return keep(p, "upstream login "+u.Name, paths, func(contents [][]byte) (login [2]string, err error) {
+	return p.keyPair("upstream certificate "+u.Name, u.Auth.Certificate)
+}
+
+// login reads the credentials of an upstream. All of them are kept or replaced together.
+func (p *pass) login(u Upstream) (Login, bool) {
+	name := "upstream login " + u.Name
+	var credentials []credential
+	var paths []string
+	for i, c := range u.Auth.credentials() {
+		if *c.file != "" {
+			credentials, paths = append(credentials, c), append(paths, *c.file)
+			// The same files in other places are another login.
+			name += fmt.Sprint(" ", i)
+		}
+	}
+	if len(paths) == 0 {
+		return Login{}, true
+	}
+	return keep(p, name, paths, func(contents [][]byte) (login Login, err error) {
 		var problems Problems
 		for i, content := range contents {
-			if login[i], err = parseCredential(content); err != nil {
+			if *credentials[i].value(&login), err = parseCredential(content); err != nil {
 				problems = append(problems, Problem{File: paths[i], Message: err.Error()})
 			}
 		}

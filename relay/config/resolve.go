@@ -41,7 +41,8 @@ func (c *Config) filePaths() []*string {
 	}
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
-		paths = append(paths, &u.CAFile, &u.Auth.UsernameFile, &u.Auth.PasswordFile)
+		paths = append(paths, &u.CAFile)
+		paths = append(paths, u.Auth.filePaths()...)
 	}
 	return paths
 }

@@ -47,8 +47,20 @@ func (s *Snapshot) Certificates() []CertificateReport {
 // ResolvedUpstream is an Upstream with what its files hold.
 type ResolvedUpstream struct {
 	Upstream
-	// Username and Password to log in with; both empty means no login.
-	Username, Password string
+	// Login is what to log in with; the zero Login means nothing.
+	Login
+	// ClientCertificate is shown in the TLS handshake; nil for none. It is the same pointer for
+	// as long as its files do not change.
+	ClientCertificate *tls.Certificate
 	// RootCAs to verify the upstream with; nil means the public roots.
 	RootCAs *x509.CertPool
+	// TokenRootCAs to verify the token endpoint with; nil means the public roots.
+	TokenRootCAs *x509.CertPool
+}
+
+// Login is what the files of an Auth hold.
+type Login struct {
+	Username, Password string
+	// ClientID, ClientSecret and RefreshToken get tokens from the token endpoint.
+	ClientID, ClientSecret, RefreshToken string
 }

@@ -32,7 +32,7 @@ func (u *Upstream) validate(k *checker, prefix string) {
 	if u.TLS == TLSNone && u.PlaintextAcknowledgement != PlaintextAcknowledgement {
 		k.failf(prefix+"plaintextAcknowledgement", "tls is None: write %q here, or use Implicit or StartTLS", PlaintextAcknowledgement)
 	}
-	u.Auth.validate(k, prefix+"auth.")
+	u.Auth.validate(k, prefix+"auth.", u.TLS)
 	for i, name := range u.UnsignedHeaders {
 		field := fmt.Sprintf("%sunsignedHeaders[%d]", prefix, i)
 		switch {
@@ -77,20 +77,5 @@ func (u *Upstream) validateAddress(k *checker, prefix string) {
 		k.failf(prefix+"tls", "%s does not take mail with tls %s: write another mode, or a port", p.Title, u.TLS)
 	default:
 		k.failf(prefix+"port", "%d is not a port: write 1 to 65535", u.Port)
-	}
-}
-
-func (a *Auth) validate(k *checker, prefix string) {
-	if a.Mechanism != "" {
-		k.oneOf(prefix+"mechanism", a.Mechanism, "PLAIN", "LOGIN")
-	}
-	if a.Mechanism == "" && a.UsernameFile == "" && a.PasswordFile == "" {
-		return
-	}
-	if a.UsernameFile == "" {
-		k.failf(prefix+"usernameFile", "missing: write the path of the file that holds the user name, or leave out auth")
-	}
-	if a.PasswordFile == "" {
-		k.failf(prefix+"passwordFile", "missing: write the path of the file that holds the password, or leave out auth")
 	}
 }

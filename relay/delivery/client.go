@@ -25,6 +25,8 @@ type dialer struct {
 	timeouts Timeouts
 	// sessions lets later connections resume TLS.
 	sessions tls.ClientSessionCache
+	// tokens are those to log in with; without them each login gets its own.
+	tokens *tokenSource
 }
 
 // connection is a session with an upstream. It is used by one goroutine at a time.
@@ -90,7 +92,7 @@ func (d *dialer) open(ctx context.Context, c *connection) *Error {
 			return failure
 		}
 	}
-	return d.authenticate(c)
+	return d.authenticate(ctx, c)
 }
 
 // use makes the connection talk over conn, and forgets whatever was read before.
@@ -98,6 +100,7 @@ func (c *connection) use(conn net.Conn) {
 	c.conn = conn
 	c.r = bufio.NewReaderSize(conn, maxReplyLine)
 	c.w = bufio.NewWriterSize(&blockWriter{conn, c.timeouts.DataBlock}, writeBuffer)
+	c.extensions = nil
 }
 
 // blockWriter gives each write its own deadline.
@@ -161,7 +164,8 @@ func (c *connection) flush(step Step) *Error {
 	return nil
 }
 
-// read reads a reply, all of it within the timeout.
+// read reads a reply, all of it within the timeout. TLS 1.3 shows only here that the upstream
+// did not accept the handshake.
 func (c *connection) read(step Step, timeout time.Duration) (reply, *Error) {
 	err := c.conn.SetReadDeadline(time.Now().Add(timeout))
 	if err == nil {
@@ -172,8 +176,14 @@ func (c *connection) read(step Step, timeout time.Duration) (reply, *Error) {
 		}
 	}
 	c.broken = true
+	if !c.introduced() && refusedByPeer(err) {
+		return reply{}, noTLS(step, explainHandshake(err))
+	}
 	return reply{}, lost(step, err)
 }
+
+// introduced reports whether the upstream has answered to EHLO.
+func (c *connection) introduced() bool { return c.extensions != nil }
 
 // reset ends a transaction that was left open. An upstream that does not do that says
 // nothing about the next message: the connection counts as lost.

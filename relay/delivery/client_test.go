@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -108,6 +109,34 @@ func TestConnectionFaults(t *testing.T) {
 			}
 			if len(srv.received()) > 0 || slices.ContainsFunc(srv.said(), func(s string) bool { return strings.HasPrefix(s, "MAIL") }) {
 				t.Error("mail was sent")
+			}
+		})
+	}
+}
+
+func TestCertificateFaultsSayWhatToChange(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		script script
+		change func(*server, *config.ResolvedUpstream)
+		advice string
+	}{
+		{"another name", script{serverName: "other.test"}, nil, "set the upstream's host to a name that it is for"},
+		{"unknown CA", script{}, func(_ *server, u *config.ResolvedUpstream) { u.RootCAs = x509.NewCertPool() }, "give the relay the CA that signed it"},
+		{"old TLS only", script{}, func(s *server, _ *config.ResolvedUpstream) { s.tls.MaxVersion = tls.VersionTLS11 }, "check that it knows TLS 1.2"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.script.mode = config.TLSImplicit
+			srv := newServer(t, test.script)
+			u := srv.upstream()
+			if test.change != nil {
+				test.change(srv, &u)
+			}
+			if err := mustFail(t, newTestPool(t, u), mail(greeting)); err.Class != ClassTLS || !strings.Contains(err.Text, test.advice) {
+				t.Errorf("%s: %q", err.Class, err.Text)
 			}
 		})
 	}

@@ -28,6 +28,8 @@ type Options struct {
 	Rand func() float64
 	// Logger is slog.Default when nil.
 	Logger *slog.Logger
+	// Tokens of upstreams, to be shared with others that log in at them; new ones when nil.
+	Tokens *Tokens
 	// Registerer gets the metrics; none are registered when nil.
 	Registerer prometheus.Registerer
 
@@ -47,6 +49,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Float64
+	}
+	if o.Tokens == nil {
+		o.Tokens = new(Tokens)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

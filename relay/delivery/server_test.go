@@ -40,6 +40,10 @@ type script struct {
 	injected string
 	// serverName of the certificate; 127.0.0.1 when empty.
 	serverName string
+	// logins are checked when it is set; otherwise all are good.
+	logins *logins
+	// wantCertificate asks for one in the TLS handshake.
+	wantCertificate bool
 }
 
 // server is an upstream on a real socket.
@@ -115,6 +119,9 @@ func (s *server) makeCertificate(t *testing.T) {
 	s.roots = x509.NewCertPool()
 	s.roots.AddCert(certificate)
 	s.tls = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	if s.script.wantCertificate {
+		s.tls.ClientAuth = tls.RequireAnyClientCert
+	}
 }
 
 // upstream is the configuration for the server.
@@ -260,6 +267,10 @@ func (s *session) ehlo() string {
 }
 
 func (s *session) auth(line string) {
+	if s.script.logins != nil {
+		s.say("AUTH", line, s.script.logins.run(s, line))
+		return
+	}
 	if strings.Count(line, " ") == 1 {
 		prompts := []string{"334 "}
 		if strings.HasSuffix(line, "LOGIN") {

@@ -3,8 +3,10 @@ package delivery
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -41,12 +43,7 @@ func (d *dialer) handshake(ctx context.Context, c *connection) *Error {
 	if err := c.raw.SetDeadline(time.Time{}); err != nil {
 		return lost(StepTLS, err)
 	}
-	encrypted := tls.Client(c.raw, &tls.Config{
-		ServerName:         strings.TrimSuffix(d.upstream.Host, "."),
-		RootCAs:            d.upstream.RootCAs,
-		MinVersion:         tls.VersionTLS12,
-		ClientSessionCache: d.sessions,
-	})
+	encrypted := tls.Client(c.raw, d.tlsConfig())
 	if err := encrypted.HandshakeContext(ctx); err != nil {
 		return noTLS(StepTLS, explainHandshake(err))
 	}
@@ -54,15 +51,49 @@ func (d *dialer) handshake(ctx context.Context, c *connection) *Error {
 	return nil
 }
 
-// explainHandshake adds to an error what its reader has to look at.
+// tlsConfig verifies the upstream always. A client certificate is shown whichever CAs the
+// upstream names: many know the certificate itself, not who signed it.
+func (d *dialer) tlsConfig() *tls.Config {
+	c := &tls.Config{
+		ServerName:         strings.TrimSuffix(d.upstream.Host, "."),
+		RootCAs:            d.upstream.RootCAs,
+		MinVersion:         tls.VersionTLS12,
+		ClientSessionCache: d.sessions,
+	}
+	if certificate := d.upstream.ClientCertificate; certificate != nil {
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+	}
+	return c
+}
+
+// explainHandshake adds to an error what its reader has to change.
 func explainHandshake(err error) error {
 	if notTLS := (tls.RecordHeaderError{}); errors.As(err, &notTLS) {
 		return fmt.Errorf("the upstream did not answer in TLS, check its port and TLS mode: %w", err)
 	}
-	if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(err, &untrusted) {
-		return fmt.Errorf("the upstream's certificate cannot be trusted: %w", untrusted.Err)
+	if refusedByPeer(err) {
+		return fmt.Errorf("the upstream ended the TLS handshake, check that it knows TLS 1.2 and whether it wants a client certificate: %w", err)
 	}
-	return err
+	untrusted := (*tls.CertificateVerificationError)(nil)
+	if !errors.As(err, &untrusted) {
+		return err
+	}
+	advice, invalid := "", x509.CertificateInvalidError{}
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		advice = ", give the relay the CA that signed it"
+	case errors.As(err, new(x509.HostnameError)):
+		advice = ", set the upstream's host to a name that it is for"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		advice = ", the upstream has to renew it"
+	}
+	return fmt.Errorf("the upstream's certificate cannot be trusted%s: %w", advice, untrusted.Err)
+}
+
+// refusedByPeer reports whether the upstream ended TLS with an alert.
+func refusedByPeer(err error) bool {
+	alert := (*net.OpError)(nil)
+	return errors.As(err, &alert) && alert.Op == "remote error"
 }
 
 func noTLS(step Step, err error) *Error {

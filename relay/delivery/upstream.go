@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"reflect"
 	"time"
 
@@ -50,6 +51,7 @@ func (s *Scheduler) newPool(u config.ResolvedUpstream, connections prometheus.Ga
 			hostname: s.settings.hostname,
 			timeouts: s.options.Timeouts,
 			sessions: tls.NewLRUClientSessionCache(tlsSessions),
+			tokens:   s.options.Tokens.of(u, s.options.Clock),
 		},
 		clock:                 s.options.Clock,
 		messagesPerConnection: u.Limits.MessagesPerConnection,
@@ -60,13 +62,15 @@ func (s *Scheduler) newPool(u config.ResolvedUpstream, connections prometheus.Ga
 
 // sameUpstream reports whether connections to a serve for b as well.
 func sameUpstream(a, b config.ResolvedUpstream) bool {
-	if !reflect.DeepEqual(a.Upstream, b.Upstream) || a.Username != b.Username || a.Password != b.Password {
-		return false
+	return reflect.DeepEqual(a.Upstream, b.Upstream) && a.Login == b.Login && a.ClientCertificate == b.ClientCertificate &&
+		samePool(a.RootCAs, b.RootCAs) && samePool(a.TokenRootCAs, b.TokenRootCAs)
+}
+
+func samePool(a, b *x509.CertPool) bool {
+	if a == nil || b == nil {
+		return a == b
 	}
-	if a.RootCAs == nil || b.RootCAs == nil {
-		return a.RootCAs == b.RootCAs
-	}
-	return a.RootCAs.Equal(b.RootCAs)
+	return a.Equal(b)
 }
 
 // succeeded notes that the upstream was of use.
