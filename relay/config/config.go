@@ -95,6 +95,10 @@ type Upstream struct {
 	// CAFile is a PEM bundle that replaces the public CA roots for this upstream.
 	CAFile string         `yaml:"caFile,omitempty"`
 	Limits UpstreamLimits `yaml:"limits,omitempty"`
+	// Chunking sends content with BDAT (RFC 3030) when the upstream offers CHUNKING: one round
+	// trip a message. The content leaves before the recipients are accepted, so it is off by
+	// default.
+	Chunking bool `yaml:"chunking,omitempty"`
 	// UnsignedHeaders are left out of DKIM signatures, since this upstream changes them.
 	UnsignedHeaders []string `yaml:"unsignedHeaders,omitempty"`
 }

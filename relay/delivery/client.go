@@ -39,6 +39,8 @@ type connection struct {
 	w          *bufio.Writer
 	timeouts   Timeouts
 	extensions extensions
+	// chunking means that content goes out with BDAT.
+	chunking bool
 	// transactions started.
 	transactions int
 	// dirty means that a transaction was left open, so that RSET has to come first.
@@ -92,6 +94,7 @@ func (d *dialer) open(ctx context.Context, c *connection) *Error {
 			return failure
 		}
 	}
+	c.chunking = d.upstream.Chunking && c.extensions.has("CHUNKING")
 	return d.authenticate(ctx, c)
 }
 

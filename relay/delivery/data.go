@@ -15,55 +15,72 @@ var copyBuffers = sync.Pool{New: func() any { return new([writeBuffer]byte) }}
 // and another one two.
 var errLineEnds = errors.New("the content has a CR or LF that is not part of CRLF")
 
-// dotWriter writes content as RFC 5321 §4.5.2 wants it: a dot at the start of a line is
-// doubled. It is the only place that makes the end of data.
-type dotWriter struct {
-	w io.Writer
-	// inLine means that the last octet written was no line end.
+// lineCheck looks for CR and LF that are not part of CRLF.
+type lineCheck struct {
+	// inLine means that the last octet was no line end.
 	inLine bool
 	sawCR  bool
 }
 
-// Write implements io.Writer; errLineEnds when p has a bare CR or LF.
-func (d *dotWriter) Write(p []byte) (int, error) {
-	written := 0
-	for written < len(p) {
-		n := bytes.IndexByte(p[written:], '\n') + 1
-		if n == 0 {
-			n = len(p) - written
-		}
-		if err := d.part(p[written : written+n]); err != nil {
-			return written, err
-		}
-		written += n
-	}
-	return written, nil
-}
-
-// part writes a line, or the part of one that is at hand.
-func (d *dotWriter) part(p []byte) error {
+// part looks at a line, or the part of one that is at hand.
+func (l *lineCheck) part(p []byte) error {
 	text, ends := bytes.CutSuffix(p, []byte("\n"))
-	if d.sawCR && len(text) > 0 {
+	if l.sawCR && len(text) > 0 {
 		return errLineEnds
 	}
 	if i := bytes.IndexByte(text, '\r'); i >= 0 {
 		if i != len(text)-1 {
 			return errLineEnds
 		}
-		d.sawCR = true
+		l.sawCR = true
 	}
-	if ends && !d.sawCR {
+	if ends && !l.sawCR {
 		return errLineEnds
 	}
-	if !d.inLine && p[0] == '.' {
-		if _, err := d.w.Write([]byte(".")); err != nil {
+	l.inLine = !ends
+	l.sawCR = l.sawCR && !ends
+	return nil
+}
+
+// eachLine calls f with the lines of p, the last of which may be a part of one, and returns how
+// much of p it was called with without an error.
+func eachLine(p []byte, f func(line []byte) error) (int, error) {
+	done := 0
+	for done < len(p) {
+		n := bytes.IndexByte(p[done:], '\n') + 1
+		if n == 0 {
+			n = len(p) - done
+		}
+		if err := f(p[done : done+n]); err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// dotWriter writes content as RFC 5321 §4.5.2 wants it: a dot at the start of a line is
+// doubled. It is the only place that makes the end of data.
+type dotWriter struct {
+	w io.Writer
+	lineCheck
+}
+
+// Write implements io.Writer; errLineEnds when p has a bare CR or LF.
+func (d *dotWriter) Write(p []byte) (int, error) {
+	return eachLine(p, func(line []byte) error {
+		begins := !d.inLine
+		if err := d.part(line); err != nil {
 			return err
 		}
-	}
-	d.inLine = !ends
-	d.sawCR = d.sawCR && !ends
-	_, err := d.w.Write(p)
-	return err
+		if begins && line[0] == '.' {
+			if _, err := d.w.Write([]byte(".")); err != nil {
+				return err
+			}
+		}
+		_, err := d.w.Write(line)
+		return err
+	})
 }
 
 // end writes the end of data, completing the last line where needed.
@@ -82,21 +99,31 @@ func (d *dotWriter) end() error {
 // content sends the content after the upstream asked for it.
 func (t *transaction) content(fit *fitted) (reply, *Error) {
 	writer := &dotWriter{w: t.w}
-	if err := fit.writeTo(writer); err != nil {
-		return t.abandon(err, fit.source.err)
+	err := fit.writeTo(writer)
+	if err == nil {
+		err = writer.end()
 	}
-	if err := writer.end(); err != nil {
-		return t.abandon(err, nil)
+	if err != nil {
+		return reply{}, t.abandon(StepContent, err, fit.source.err)
 	}
+	hasty := t.r.Buffered() > 0
 	if failure := t.flush(StepEndOfData); failure != nil {
-		return t.early(failure)
+		return reply{}, t.early(StepEndOfData, failure)
 	}
+	return t.verdict(hasty)
+}
+
+// verdict reads the reply to the whole message. A hasty one was there before the message was
+// sent: it cannot mean that it was taken.
+func (t *transaction) verdict(hasty bool) (reply, *Error) {
 	answer, failure := t.read(StepEndOfData, t.timeouts.DataEnd)
-	if failure != nil {
+	switch {
+	case failure != nil:
 		return reply{}, failure
-	}
-	if answer.code/100 != 2 {
+	case answer.code/100 != 2:
 		return reply{}, classify(StepEndOfData, answer)
+	case hasty:
+		return reply{}, unexpected(StepEndOfData, answer)
 	}
 	t.dirty = false
 	return answer, nil
@@ -117,27 +144,29 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 }
 
 // abandon gives up in the middle of content. Only closing the connection tells the upstream
-// that what it has so far is not a message.
-func (t *transaction) abandon(err, sourceErr error) (reply, *Error) {
+// that what it has so far is not a message. step is what the upstream answers next.
+func (t *transaction) abandon(step Step, err, sourceErr error) *Error {
 	t.broken = true
 	switch {
 	case sourceErr != nil:
-		return reply{}, localFailure(sourceErr)
+		return localFailure(sourceErr)
+	case errors.Is(err, errChunkSize):
+		return localFailure(err)
 	case errors.Is(err, errLineEnds):
 		failure := refusal(ClassMessage, StepContent, 554, "5.6.0", err.Error())
 		failure.Err = err
-		return reply{}, failure
+		return failure
 	}
-	return t.early(lost(StepContent, err))
+	return t.early(step, lost(StepContent, err))
 }
 
-// early looks for a reply that came before the content was sent: an upstream that refuses
-// in the middle of it often hangs up at once.
-func (t *transaction) early(failure *Error) (reply, *Error) {
-	answer, unread := t.read(failure.Step, t.timeouts.Quit)
+// early looks for a reply, to a step, that came before the content was sent: an upstream that
+// refuses in the middle of it often hangs up at once.
+func (t *transaction) early(step Step, failure *Error) *Error {
+	answer, unread := t.read(step, t.timeouts.Quit)
 	t.broken = true
 	if unread == nil && answer.code >= 400 {
-		return reply{}, classify(failure.Step, answer)
+		return classify(step, answer)
 	}
-	return reply{}, failure
+	return failure
 }

@@ -5,8 +5,8 @@ package delivery
 // wait for each other (RFC 2920 §3.1).
 const pipelineGroup = 100
 
-// pipelined sends the envelope and DATA in as few flights as possible (RFC 2920).
-func (t *transaction) pipelined() *Error {
+// pipelined sends the envelope in as few flights as possible (RFC 2920).
+func (t *transaction) pipelined(data string) *Error {
 	t.queue(t.mail())
 	rest := t.tried
 	for first := true; len(rest) > 0; first = false {
@@ -15,13 +15,14 @@ func (t *transaction) pipelined() *Error {
 		for _, i := range group {
 			t.queue(t.rcpt(i))
 		}
-		if len(rest) == 0 {
-			t.queue("DATA")
+		withDATA := len(rest) == 0 && data != ""
+		if withDATA {
+			t.queue(data)
 		}
 		if failure := t.flush(StepMAIL); failure != nil {
 			return failure
 		}
-		if failure := t.readGroup(first, group, len(rest) == 0); failure != nil {
+		if failure := t.readGroup(first, group, withDATA); failure != nil {
 			return failure
 		}
 	}

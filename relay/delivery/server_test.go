@@ -26,6 +26,7 @@ import (
 const (
 	drop = "\x00drop" // close the connection
 	hang = "\x00hang" // say nothing more
+	last = "\x00last" // close the connection after the usual reply
 )
 
 // script says how a server behaves. Its zero value is a well-behaved server.
@@ -191,6 +192,9 @@ func (s *session) say(verb, line, usual string) string {
 	switch answer {
 	case "":
 		answer = usual
+	case last:
+		answer = usual
+		s.ended = true
 	case hang:
 		<-s.over
 		fallthrough
@@ -236,6 +240,8 @@ func (s *session) command() {
 		if strings.HasPrefix(s.say(verb, line, "354 go ahead"), "354") {
 			s.content()
 		}
+	case "BDAT":
+		s.chunk(line)
 	case "QUIT":
 		s.say(verb, line, "221 bye")
 		s.ended = true
@@ -309,6 +315,29 @@ func (s *session) content() {
 		s.mu.Unlock()
 	}
 	s.say("END", "", "250 2.0.0 Ok: queued as U1")
+}
+
+// chunk takes one chunk, which is always the whole message.
+func (s *session) chunk(line string) {
+	var size int64
+	if _, err := fmt.Sscanf(line, "BDAT %d LAST", &size); err != nil {
+		s.ended = true
+		return
+	}
+	content, err := io.ReadAll(io.LimitReader(s.r, size))
+	if err != nil || int64(len(content)) < size {
+		s.ended = true
+		return
+	}
+	usual := "250 2.0.0 Ok: queued as U1"
+	if s.taken == 0 {
+		usual = "503 5.5.1 no valid recipients"
+	} else {
+		s.mu.Lock()
+		s.contents = append(s.contents, string(content))
+		s.mu.Unlock()
+	}
+	s.say("BDAT", line, usual)
 }
 
 // received are the messages that the server took or was offered. A lone dot is none as long

@@ -52,10 +52,9 @@ func (c *connection) transact(ctx context.Context, m message, welcomed func()) [
 	defer stop()
 	t := &transaction{connection: c, message: m, verdicts: make([]verdict, len(m.recipients)), welcomed: welcomed}
 	answer, failure := t.run()
-	if failure != nil && failure.Code == 0 {
-		// Without a reply, or with one that makes no sense, nothing more can be expected.
-		c.broken = true
-	}
+	// Without a reply, or with one that makes no sense, nothing more can be expected. Nor can it
+	// of an upstream that says more than it was asked: replies are told by their order alone.
+	c.broken = c.broken || failure != nil && failure.Code == 0 || c.r.Buffered() > 0
 	for i := range t.verdicts {
 		if t.verdicts[i].err == nil {
 			t.verdicts[i] = verdict{failure, answer.String()}
@@ -83,18 +82,22 @@ func (t *transaction) run() (reply, *Error) {
 		return reply{}, failure
 	}
 	t.transactions++
-	envelope := t.stepwise
-	if t.extensions.has("PIPELINING") {
-		envelope = t.pipelined
-	}
 	t.dirty = true
-	if failure := envelope(); failure != nil {
+	if t.chunking {
+		return t.chunked(fit)
+	}
+	if failure := t.envelope("DATA"); failure != nil || t.taken == 0 {
 		return reply{}, failure
 	}
-	if t.taken == 0 {
-		return reply{}, nil
-	}
 	return t.content(fit)
+}
+
+// envelope sends MAIL and RCPT, and DATA when there is to be one.
+func (t *transaction) envelope(data string) *Error {
+	if t.extensions.has("PIPELINING") {
+		return t.pipelined(data)
+	}
+	return t.stepwise(data)
 }
 
 // localFailure is a failure of the relay's own, which is nobody else's fault. It has a code:
@@ -169,8 +172,8 @@ func (t *transaction) welcome() {
 	}
 }
 
-// stepwise sends the envelope and DATA, each command after the reply to the one before.
-func (t *transaction) stepwise() *Error {
+// stepwise sends the envelope, each command after the reply to the one before.
+func (t *transaction) stepwise(data string) *Error {
 	answer, failure := t.command(StepMAIL, t.mail())
 	if failure = positive(StepMAIL, answer, failure); failure != nil {
 		return failure
@@ -182,10 +185,10 @@ func (t *transaction) stepwise() *Error {
 			return failure
 		}
 	}
-	if t.taken == 0 {
+	if t.taken == 0 || data == "" {
 		return nil
 	}
-	t.queue("DATA")
+	t.queue(data)
 	if failure := t.flush(StepDATA); failure != nil {
 		return failure
 	}
