@@ -147,7 +147,8 @@ func (a *attempt) message(batch []int) message {
 }
 
 // judge notes the verdicts of one transaction. It returns the recipients that were only too
-// many for it, and whether another transaction makes sense now.
+// many for it, and whether another transaction makes sense now. A transport that leaves out
+// some as surplus has tried at least one.
 func (a *attempt) judge(batch []int, verdicts []verdict) (again []int, goOn bool) {
 	progress, goOn := false, true
 	for _, v := range verdicts {
@@ -155,6 +156,10 @@ func (a *attempt) judge(batch []int, verdicts []verdict) (again []int, goOn bool
 	}
 	for n, i := range batch {
 		e := verdicts[n].err
+		if e == errSurplus {
+			again = append(again, i)
+			continue
+		}
 		a.note(i, e)
 		switch {
 		case e == nil:

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -39,8 +38,11 @@ type connection struct {
 	w          *bufio.Writer
 	timeouts   Timeouts
 	extensions extensions
+	limits     limits
 	// chunking means that content goes out with BDAT.
 	chunking bool
+	// domains are those of the recipients that were named, when the upstream limits them.
+	domains map[string]bool
 	// transactions started.
 	transactions int
 	// dirty means that a transaction was left open, so that RSET has to come first.
@@ -94,6 +96,7 @@ func (d *dialer) open(ctx context.Context, c *connection) *Error {
 			return failure
 		}
 	}
+	c.limits = c.extensions.limits()
 	c.chunking = d.upstream.Chunking && c.extensions.has("CHUNKING")
 	return d.authenticate(ctx, c)
 }
@@ -227,40 +230,4 @@ func (c *connection) quit() {
 	if c.flush(StepConnect) == nil {
 		_, _ = c.read(StepConnect, c.timeouts.Quit)
 	}
-}
-
-// extensions are the EHLO keywords of an upstream, in upper case, with their parameters.
-type extensions map[string]string
-
-// parseExtensions reads the lines of an EHLO reply; the first one is the upstream's name.
-// Keywords are case-insensitive (RFC 5321 §2.4).
-func parseExtensions(lines []string) extensions {
-	e := make(extensions, len(lines))
-	for _, line := range lines[1:] {
-		keyword, parameters, _ := strings.Cut(strings.TrimSpace(line), " ")
-		keyword = strings.ToUpper(keyword)
-		if rest, ok := strings.CutPrefix(keyword, "AUTH="); ok {
-			// The form of the drafts before RFC 2554, still sent beside or instead of AUTH.
-			keyword, parameters = "AUTH", rest+" "+parameters
-		}
-		if _, known := e[keyword]; known {
-			parameters = e[keyword] + " " + parameters
-		}
-		e[keyword] = strings.TrimSpace(parameters)
-	}
-	return e
-}
-
-func (e extensions) has(keyword string) bool {
-	_, ok := e[keyword]
-	return ok
-}
-
-// size is the largest message that the upstream takes (RFC 1870), zero when it does not say.
-func (e extensions) size() int64 {
-	limit, err := strconv.ParseInt(e["SIZE"], 10, 64)
-	if err != nil || limit < 0 {
-		return 0
-	}
-	return limit
 }

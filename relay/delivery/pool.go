@@ -54,7 +54,7 @@ type idleConnection struct {
 
 // deliver implements transport.
 func (p *pool) deliver(ctx context.Context, m message, welcomed func()) []verdict {
-	if c := p.get(); c != nil {
+	if c := p.get(m.recipients); c != nil {
 		verdicts := p.transact(ctx, c, m, welcomed)
 		if !stale(verdicts) || ctx.Err() != nil {
 			return verdicts
@@ -107,17 +107,20 @@ func unanimous(recipients int, failure *Error) []verdict {
 	return verdicts
 }
 
-// get takes the connection that was used last, nil when there is none.
-func (p *pool) get() *connection {
+// get takes the connection that was used last, nil when there is none that could be of use.
+func (p *pool) get(recipients []string) *connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.idle) > 0 {
 		last := p.idle[len(p.idle)-1]
 		p.idle = p.idle[:len(p.idle)-1]
-		if last.stop() {
+		if !last.stop() {
+			continue // its time is over: the timer's own goroutine closes it
+		}
+		if last.serves(recipients) {
 			return last.connection
 		}
-		// Its time is over: the timer's own goroutine closes it.
+		p.dismiss(last.connection)
 	}
 	return nil
 }
@@ -125,7 +128,7 @@ func (p *pool) get() *connection {
 // put keeps a connection for the next message, or closes it. The outcome of the message does
 // not wait for that.
 func (p *pool) put(c *connection, verdicts []verdict) {
-	spent := c.broken || c.transactions >= p.messagesPerConnection || find(verdicts, (*Error).concernsUpstream) != nil
+	spent := c.broken || c.spent(p.messagesPerConnection) || find(verdicts, (*Error).concernsUpstream) != nil
 	p.mu.Lock()
 	if p.over {
 		p.mu.Unlock()

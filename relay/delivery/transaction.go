@@ -131,6 +131,8 @@ func (t *transaction) check() *Error {
 			t.verdicts[i].err = refusal(ClassRecipient, StepRCPT, 553, "5.1.3", "the recipient address is not valid")
 		case !isASCII(recipient) && !t.extensions.has("SMTPUTF8"):
 			t.verdicts[i].err = needsUTF8(StepRCPT, ClassRecipient)
+		case !t.admits(recipient):
+			t.verdicts[i].err = errSurplus
 		default:
 			m.smtpUTF8 = m.smtpUTF8 || !isASCII(recipient)
 			t.tried = append(t.tried, i)
