@@ -42,6 +42,12 @@ func (d *dialer) authenticate(ctx context.Context, c *connection) *Error {
 	return c.logIn(m, password)
 }
 
+// mustLogIn reports whether an upstream that does not offer AUTH cannot be used.
+func (d *dialer) mustLogIn() bool {
+	_, err := chooseMechanism(d.upstream.Auth.Mechanism, d.usableMechanisms(), nil)
+	return err != nil
+}
+
 // usableMechanisms are those that can be used with the credentials, the best first. A client
 // certificate comes last: when there is also a password, the upstream probably wants both.
 func (d *dialer) usableMechanisms() []string {

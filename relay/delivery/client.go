@@ -88,7 +88,7 @@ func (d *dialer) open(ctx context.Context, c *connection) *Error {
 		}
 		return failure
 	}
-	if failure := c.ehlo(d.hostname); failure != nil {
+	if failure := d.introduce(c); failure != nil {
 		return failure
 	}
 	if d.upstream.TLS == config.TLSStartTLS {
@@ -99,6 +99,18 @@ func (d *dialer) open(ctx context.Context, c *connection) *Error {
 	c.limits = c.extensions.limits()
 	c.chunking = d.upstream.Chunking && c.extensions.has("CHUNKING")
 	return d.authenticate(ctx, c)
+}
+
+// introduce falls back to HELO for an upstream that does not know EHLO (RFC 5321 §3.2), when
+// nothing that only EHLO can offer is needed.
+func (d *dialer) introduce(c *connection) *Error {
+	failure := c.ehlo(d.hostname)
+	if failure == nil || failure.Code != 500 && failure.Code != 502 || d.upstream.TLS == config.TLSStartTLS || d.mustLogIn() {
+		return failure
+	}
+	c.extensions = extensions{}
+	answer, failure := c.command(StepEHLO, "HELO "+d.hostname)
+	return positive(StepEHLO, answer, failure)
 }
 
 // use makes the connection talk over conn, and forgets whatever was read before.

@@ -114,6 +114,47 @@ func TestConnectionFaults(t *testing.T) {
 	}
 }
 
+func TestUpstreamWithoutEHLOGetsHELO(t *testing.T) {
+	t.Parallel()
+	login := func(u *config.ResolvedUpstream) { u.Username, u.Password = "app", "x" }
+	certificate := func(u *config.ResolvedUpstream) { u.ClientCertificate = clientCertificate(t, "relay") }
+	tests := []struct {
+		name, reply string
+		mode        config.TLSMode
+		change      func(*config.ResolvedUpstream)
+		delivered   bool
+	}{
+		{"unknown", "500 5.5.1 what", config.TLSNone, nil, true},
+		{"not implemented", "502 5.5.1 no", config.TLSImplicit, nil, true},
+		{"the certificate was the login", "502 5.5.1 no", config.TLSImplicit, certificate, true},
+		{"the name is refused", "501 5.5.4 bad name", config.TLSNone, nil, false},
+		{"not now", "450 4.3.2 later", config.TLSNone, nil, false},
+		{"STARTTLS is needed", "502 5.5.1 no", config.TLSStartTLS, nil, false},
+		{"a login is needed", "502 5.5.1 no", config.TLSImplicit, login, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, script{mode: test.mode, on: answers(map[string]string{"EHLO": test.reply})})
+			u := srv.upstream()
+			if test.change != nil {
+				test.change(&u)
+			}
+			if test.delivered {
+				mustDeliver(t, newTestPool(t, u), mail(greeting))
+				if said := srv.said(); said[1] != "HELO relay.test" || said[2] != "MAIL FROM:<app@example.com>" {
+					t.Errorf("said %q", said)
+				}
+				return
+			}
+			err := mustFail(t, newTestPool(t, u), mail(greeting))
+			if err.Step != StepEHLO || err.Reply() != test.reply || len(srv.said()) != 1 {
+				t.Errorf("%+v, said %q", err, srv.said())
+			}
+		})
+	}
+}
+
 func TestCertificateFaultsSayWhatToChange(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
