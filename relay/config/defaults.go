@@ -60,9 +60,24 @@ func (u *Upstream) fill(p *provider.Provider) {
 	setDefault(&u.Limits.Connections, p.Limits.Connections)
 	setDefault(&u.Limits.MessagesPerConnection, p.Limits.MessagesPerConnection)
 	setDefault(&u.Limits.RecipientsPerMessage, p.Limits.RecipientsPerMessage)
+	if u.Limits.Rates == nil {
+		u.Limits.Rates = RatesOf(p)
+	}
+	if u.Auth.PasswordFile != "" {
+		setDefault(&u.Auth.Mechanism, p.Mechanism)
+	}
 	if u.UnsignedHeaders == nil {
 		u.UnsignedHeaders = p.UnsignedHeaders
 	}
+}
+
+// RatesOf are the rates of a provider, which hold where none are set.
+func RatesOf(p *provider.Provider) []Rate {
+	var rates []Rate
+	for _, r := range p.Limits.Rates {
+		rates = append(rates, Rate(r))
+	}
+	return rates
 }
 
 func (l *UpstreamLimits) setDefaults() {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
@@ -60,26 +59,5 @@ func TestParseTakesALastRouteForAllMail(t *testing.T) {
 	_, err := Parse([]byte(twoUpstreams + "routes:\n  - senders: [a.example]\n    upstreams: [bulk]\n  - upstreams: [provider, bulk]\n"))
 	if err != nil {
 		t.Error(err)
-	}
-}
-
-func TestParseTakesWhatIsNotSetFromTheProvider(t *testing.T) {
-	t.Parallel()
-	const head = "version: 1\nhostname: mail.example.com\ntls:\n  internal: {certFile: a, keyFile: b}\nupstreams:\n  - name: ses\n    provider: ses\n"
-	c, err := Parse([]byte(head + "    host: email-smtp.eu-west-1.amazonaws.com\n    tls: StartTLS\n    limits: {recipientsPerMessage: 10}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := c.Upstreams[0]
-	if u.Port != 587 || u.Limits.RecipientsPerMessage != 10 || !slices.Contains(u.UnsignedHeaders, "Message-ID") {
-		t.Errorf("the upstream is %+v", u)
-	}
-	for text, want := range map[string]string{
-		head + "    tls: Implicit\n": "upstreams[0].host: missing: Amazon SES has a host for each customer: write yours, such as email-smtp.REGION.amazonaws.com",
-		strings.Replace(head, "provider: ses", "provider: sess", 1) + "    tls: Implicit\n": `upstreams[0].provider: "sess" is not known: write `,
-	} {
-		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Parse = %v, want an error with %q", err, want)
-		}
 	}
 }

@@ -22,6 +22,13 @@ type Provider struct {
 	Implicit int
 	// StartTLS is the port for STARTTLS, zero when there is none.
 	StartTLS int
+	// Mechanism is the SASL mechanism for a password, empty when the best that is offered will
+	// do.
+	Mechanism string
+	// Login says what user name and password are.
+	Login string
+	// Setup says what the customer has to set and to do.
+	Setup string
 	// Limits that the provider is known to have.
 	Limits Limits
 	// UnsignedHeaders are header fields that it changes, so that a DKIM signature must not
@@ -41,9 +48,15 @@ type Limits struct {
 	MessagesPerConnection int
 	// RecipientsPerMessage in one transaction.
 	RecipientsPerMessage int
-	// Messages in each Period.
-	Messages int
-	Period   time.Duration
+	// Rates all hold.
+	Rates []Rate
+}
+
+// Rate is how many messages or recipients there may be in any period. Zero is no bound.
+type Rate struct {
+	Messages   int
+	Recipients int
+	Period     time.Duration
 }
 
 // Rule gives a class to replies of an upstream. Empty fields match all.

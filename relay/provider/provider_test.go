@@ -1,9 +1,11 @@
 package provider
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // classes and steps that a rule can have.
@@ -37,6 +39,8 @@ func TestEveryRuleCanMatch(t *testing.T) {
 	}
 }
 
+var nameForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
 func TestEveryProviderCanBeReached(t *testing.T) {
 	t.Parallel()
 	for _, name := range Names() {
@@ -47,11 +51,13 @@ func TestEveryProviderCanBeReached(t *testing.T) {
 		if (p.Host == "") == (p.HostExample == "") {
 			t.Errorf("%s: Host %q, HostExample %q: want one of them", name, p.Host, p.HostExample)
 		}
-		if p.Title == "" || name != strings.ToLower(name) {
-			t.Errorf("%s has the title %q", name, p.Title)
+		if p.Title == "" || p.Login == "" || p.Setup == "" || !nameForm.MatchString(name) {
+			t.Errorf("%s lacks something: %+v", name, p)
 		}
-		if (p.Limits.Messages == 0) != (p.Limits.Period == 0) {
-			t.Errorf("%s has %d messages in %s", name, p.Limits.Messages, p.Limits.Period)
+		for _, r := range p.Limits.Rates {
+			if r.Messages+r.Recipients == 0 || r.Period < time.Second {
+				t.Errorf("%s has the rate %+v", name, r)
+			}
 		}
 	}
 }
