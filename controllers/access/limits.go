@@ -2,11 +2,11 @@ package access
 
 import (
 	"slices"
-	"time"
 
 	"k8s.io/utils/ptr"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/share"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -33,18 +33,7 @@ func (d Decision) Limit(user *config.User, pods int32) {
 }
 
 func limitRate(user *config.User, rate *v1alpha1.Rate, pods int) {
-	period := time.Minute
-	if rate.Period != nil {
-		period = rate.Period.Duration
-	}
-	if rate.Messages != nil {
-		n, each := share(int(*rate.Messages), period, pods)
-		user.Rates = append(user.Rates, config.Rate{Messages: n, Period: each})
-	}
-	if rate.Recipients != nil {
-		n, each := share(int(*rate.Recipients), period, pods)
-		user.Rates = append(user.Rates, config.Rate{Recipients: n, Period: each})
-	}
+	user.Rates = append(user.Rates, share.Rates(rate.Messages, rate.Recipients, rate.Period, pods)...)
 	if rate.OnExceed == config.OnExceedRefuse {
 		user.OnExceed = config.OnExceedRefuse
 	}
@@ -52,7 +41,7 @@ func limitRate(user *config.User, rate *v1alpha1.Rate, pods int) {
 	// larger one of another rate.
 	queued := config.DefaultMaxQueued
 	if rate.MaxQueued != nil {
-		queued = max(int(*rate.MaxQueued)/pods, 1)
+		queued = share.Count(int(*rate.MaxQueued), pods)
 	}
 	user.MaxQueued = smaller(user.MaxQueued, queued)
 }
@@ -67,15 +56,6 @@ func badRecipient(limits []v1alpha1.SendingLimits) (entry string, bad bool) {
 		}
 	}
 	return "", false
-}
-
-// share divides a rate among pods, rounded down. What is less than one for each pod becomes
-// one in a longer period.
-func share(n int, period time.Duration, pods int) (int, time.Duration) {
-	if n >= pods {
-		return n / pods, period
-	}
-	return 1, (period*time.Duration(pods) + time.Duration(n) - 1) / time.Duration(n)
 }
 
 // smaller is the smaller of two limits; 0 is none.
