@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"maps"
+	"reflect"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,10 +11,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// Board is where the MailRelay loop puts what RelayUsers wait for: the CA that apps need, and
-// which credentials every ready pod has loaded. It is filled anew after a restart.
+// Board is where the MailRelay loop puts what RelayUsers wait for: the CA that apps need, which
+// credentials every ready pod has loaded, and which senders an upstream refuses. It is filled anew after a restart.
 type Board struct {
 	mu     sync.Mutex
 	relays map[types.NamespacedName]posting
@@ -26,6 +28,8 @@ type posting struct {
 	ca string
 	// loaded are the versions of the credentials that all ready pods have loaded.
 	loaded map[types.NamespacedName]version
+	// refused are the senders of users that an upstream does not take mail from.
+	refused map[types.NamespacedName][]config.SenderReport
 }
 
 // NewBoard returns an empty board.
@@ -41,10 +45,10 @@ func NewBoard() *Board {
 func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh posting, all []types.NamespacedName) {
 	b.mu.Lock()
 	old, known := b.relays[relay]
-	b.relays[relay] = posting{ca: fresh.ca, loaded: maps.Clone(fresh.loaded)}
+	b.relays[relay] = posting{ca: fresh.ca, loaded: maps.Clone(fresh.loaded), refused: maps.Clone(fresh.refused)}
 	b.mu.Unlock()
 	for _, user := range all {
-		if known && old.ca == fresh.ca && old.loaded[user] == fresh.loaded[user] {
+		if known && old.ca == fresh.ca && old.loaded[user] == fresh.loaded[user] && reflect.DeepEqual(old.refused[user], fresh.refused[user]) {
 			continue
 		}
 		wake := event.GenericEvent{Object: &v1alpha1.RelayUser{
@@ -80,4 +84,11 @@ func (b *Board) hasLoaded(relay, user types.NamespacedName, credentials version)
 	defer b.mu.Unlock()
 	loaded, ok := b.relays[relay].loaded[user]
 	return ok && loaded == credentials
+}
+
+// sendersRefused are the senders of a user that an upstream of its relay does not take.
+func (b *Board) sendersRefused(relay, user types.NamespacedName) []config.SenderReport {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.relays[relay].refused[user]
 }

@@ -37,6 +37,7 @@ func (r *RelayUserReconciler) steps() []userStep {
 		r.decide,           // whether it lets the user in
 		r.applyCredentials, // the Secret for the app
 		r.awaitLoaded,      // what the relay's loop says of it
+		r.hearRefusals,     // and of its senders
 	}
 }
 

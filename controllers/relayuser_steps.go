@@ -129,3 +129,9 @@ func (r *RelayUserReconciler) awaitLoaded(_ context.Context, s *userScope) error
 		r.Board.hasLoaded(relayRef(s.user), client.ObjectKeyFromObject(s.user), versionOf(s.secret))
 	return nil
 }
+
+// hearRefusals asks whether an upstream of the relay refuses mail from the user's senders.
+func (r *RelayUserReconciler) hearRefusals(_ context.Context, s *userScope) error {
+	s.facts.SendersRefused = r.Board.sendersRefused(relayRef(s.user), client.ObjectKeyFromObject(s.user))
+	return nil
+}

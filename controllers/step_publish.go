@@ -8,11 +8,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/users"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// publish tells the RelayUser loop the CA and which credentials work.
+// publish tells the RelayUser loop the CA, which credentials work, and whose senders are refused.
 func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 	list := &v1alpha1.RelayUserList{}
 	if err := r.Client.List(ctx, list, client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
@@ -22,8 +24,23 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 	for i := range list.Items {
 		all = append(all, client.ObjectKeyFromObject(&list.Items[i]))
 	}
-	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{ca: string(s.ca), loaded: loadedUsers(s)}, all)
+	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{ca: string(s.ca), loaded: loadedUsers(s), refused: refusedSenders(s, list.Items)}, all)
 	return nil
+}
+
+// refusedSenders are the senders that an upstream does not take mail from, by the users whose
+// they are.
+func refusedSenders(s *scope, users []v1alpha1.RelayUser) map[types.NamespacedName][]config.SenderReport {
+	refused := map[types.NamespacedName][]config.SenderReport{}
+	for _, report := range readiness.RefusedSenders(s.facts.Pods) {
+		for i := range users {
+			if user := &users[i]; resources.Username(user) == report.User {
+				key := client.ObjectKeyFromObject(user)
+				refused[key] = append(refused[key], report)
+			}
+		}
+	}
+	return refused
 }
 
 func (r *MailRelayReconciler) forget(relay types.NamespacedName) {

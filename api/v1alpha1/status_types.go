@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Condition types of a MailRelay. Ready sums up the others.
+// Condition types. Ready of a MailRelay sums up the others.
 const (
 	// ConditionReady is true when apps can submit mail and it is delivered.
 	ConditionReady = "Ready"
@@ -19,6 +19,9 @@ const (
 	// ConditionSendersRestricted is true when no user may send as anybody. It warns: mail does
 	// not depend on it.
 	ConditionSendersRestricted = "SendersRestricted"
+	// ConditionSendersAccepted, of a RelayUser, is false while an upstream does not take mail from
+	// one of its senders. The user can log in all the same.
+	ConditionSendersAccepted = "SendersAccepted"
 	// ConditionReconciling is true while the operator works towards the spec (kstatus).
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is true when only a change by a person helps (kstatus).

@@ -63,9 +63,12 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 }
 
 // onlySingleMessagesWait reports whether what is wrong with the queue says nothing of the relay:
-// messages are damaged, or wait while the upstream takes what can be delivered. An idle relay
-// may hold one message for days.
+// messages are damaged, are held for their sender, or wait while the upstream takes what can be
+// delivered. An idle relay may hold one message for days.
 func onlySingleMessagesWait(f *Facts, c *metav1.Condition) bool {
-	return c.Type == v1alpha1.ConditionQueueHealthy && c.Status == metav1.ConditionFalse &&
-		(c.Reason == reasonQuarantined || newestFailure(f, f.Relay.Spec.Upstreams[0].Name) == nil)
+	if c.Type != v1alpha1.ConditionQueueHealthy || c.Status != metav1.ConditionFalse {
+		return false
+	}
+	return c.Reason == reasonQuarantined || c.Reason == reasonSenderRefused && mailIsLeaving(f) == nil ||
+		newestFailure(f, f.Relay.Spec.Upstreams[0].Name) == nil
 }

@@ -40,6 +40,8 @@ func failing(class string) *config.Report {
 	}}}
 }
 
+var refusedSender = config.SenderReport{User: "app.shop", Sender: "app@example.com", Upstream: "provider", Reply: "554 not verified", Since: now}
+
 const (
 	yes     = metav1.ConditionTrue
 	no      = metav1.ConditionFalse
@@ -105,6 +107,29 @@ func TestMailRelay(t *testing.T) {
 		{"two upstreams", func(f *Facts) {
 			f.Relay.Spec.Upstreams = append(f.Relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second"})
 		}, upstream, yes, "OnlyFirstUpstreamUsed", "provider", yes},
+		{"sender refused", func(f *Facts) {
+			f.Pods[0].Report.SendersRefused = []config.SenderReport{refusedSender}
+		}, queue, no, "SenderRefused", "upstream provider does not take mail of user app.shop from app@example.com since 2030-01-02T03:04:05Z (554 not verified). Verify the sender at the provider", yes},
+		{"many senders refused by two pods", func(f *Facts) {
+			f.Pods = append(f.Pods, Pod{Name: "relay-1", Ready: true, Report: &config.Report{}})
+			for i, sender := range []string{"b@example.com", "c@example.com", "d@example.com", "", "f@example.com"} {
+				r := refusedSender
+				r.User, r.Sender, r.Since = "", sender, now.Add(time.Duration(i)*time.Minute)
+				f.Pods[0].Report.SendersRefused = append(f.Pods[0].Report.SendersRefused, r)
+				r.Since = now.Add(-time.Duration(i) * time.Minute)
+				f.Pods[1].Report.SendersRefused = append(f.Pods[1].Report.SendersRefused, r)
+			}
+			f.Pods[1].Report.SendersRefused = f.Pods[1].Report.SendersRefused[3:]
+		}, queue, no, "SenderRefused", "does not take mail from f@example.com since 2030-01-02T03:00:05Z (554 not verified); upstream provider does not take mail from the null sender <> since 2030-01-02T03:01:05Z (554 not verified); upstream provider does not take mail from b@example.com since 2030-01-02T03:04:05Z (554 not verified); and 2 more. Verify", yes},
+		{"sender refused, whose mail is old", func(f *Facts) {
+			f.Pods[0].Report.SendersRefused = []config.SenderReport{refusedSender}
+			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
+		}, queue, no, "SenderRefused", "", yes},
+		{"sender refused, and the upstream puts all mail off", func(f *Facts) {
+			f.Pods[0].Report = failing("throttle")
+			f.Pods[0].Report.SendersRefused = []config.SenderReport{refusedSender}
+			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
+		}, queue, no, "SenderRefused", "", no},
 		{"queue unknown", func(f *Facts) { f.Queue = nil }, queue, unknown, "NoReport", "", unknown},
 		{"young mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &young} }, queue, yes, "Delivering", "", yes},
 		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "waits since 2030-01-02T01:04:05Z, and the relay has delivered none since its pods started", yes},

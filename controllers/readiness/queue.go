@@ -16,6 +16,7 @@ var queueHealthy = condition[*Facts]{
 	name: v1alpha1.ConditionQueueHealthy,
 	predicates: []predicate[*Facts]{
 		queueIsKnown,
+		noSenderIsRefused, // More to the point than that its mail is old
 		mailIsLeaving,
 		noMailIsDamaged, // What is left to say of mail that leaves
 	},

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // UserFacts are what one pass over a RelayUser has found.
@@ -28,6 +29,8 @@ type UserFacts struct {
 	SecretWritten bool
 	// Loaded is set when every ready relay pod has loaded the credentials, or once had.
 	Loaded bool
+	// SendersRefused are the user's senders whose mail an upstream does not take.
+	SendersRefused []config.SenderReport
 }
 
 // RelayUser decides all conditions of a RelayUser.
@@ -35,6 +38,7 @@ func RelayUser(facts *UserFacts) []metav1.Condition {
 	generation := facts.User.Generation
 	return []metav1.Condition{
 		userReady.evaluate(facts, generation),
+		sendersAccepted.evaluate(facts, generation),
 		userReconciling.abnormal(facts, generation),
 		userStalled.abnormal(facts, generation),
 	}
@@ -53,6 +57,14 @@ var userReady = condition[*UserFacts]{
 		credentialsLoaded,  // and the relay knows them
 	},
 	holds: always[*UserFacts]("CredentialsReady", "apps can log in with the credentials in the Secret"),
+}
+
+// sendersAccepted is false while mail of the user is held since an upstream does not take its
+// sender. The user can log in all the same.
+var sendersAccepted = condition[*UserFacts]{
+	name:       v1alpha1.ConditionSendersAccepted,
+	predicates: []predicate[*UserFacts]{sendersAreAccepted},
+	holds:      always[*UserFacts]("NoneRefused", "no upstream refuses mail from the user's senders"),
 }
 
 // userReconciling is true while the operator works towards spec.

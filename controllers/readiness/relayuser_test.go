@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 func TestRelayUser(t *testing.T) {
@@ -47,6 +48,27 @@ func TestRelayUser(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestRefusedSenderIsToldItsUserWhoCanStillLogIn(t *testing.T) {
+	t.Parallel()
+	facts := &UserFacts{
+		User:  &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Generation: 2}},
+		Relay: "mail/relay", RelayExists: true, CAKnown: true, SecretWritten: true, Loaded: true,
+	}
+	if c := meta.FindStatusCondition(RelayUser(facts), v1alpha1.ConditionSendersAccepted); c.Status != yes {
+		t.Errorf("it is %s %s", c.Status, c.Reason)
+	}
+	facts.SendersRefused = []config.SenderReport{refusedSender}
+	conditions := RelayUser(facts)
+	checkRules(t, conditions, 2)
+	c := meta.FindStatusCondition(conditions, v1alpha1.ConditionSendersAccepted)
+	if want := "upstream provider does not take mail from app@example.com since 2030-01-02T03:04:05Z (554 not verified). Send as another one"; c.Status != no || c.Reason != "SenderRefused" || !strings.Contains(c.Message, want) {
+		t.Errorf("it is %s %s: %s", c.Status, c.Reason, c.Message)
+	}
+	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready.Status != yes {
+		t.Errorf("Ready is %s %s", ready.Status, ready.Reason)
 	}
 }
 
