@@ -95,7 +95,11 @@ func TestRelayGetsItsChildren(t *testing.T) {
 
 func TestNothingIsWrittenInSteadyState(t *testing.T) {
 	c, namespace := onCluster(t)
-	relay, pods := c.readyRelay(t, namespace, nil)
+	relay, pods := c.readyRelay(t, namespace, func(r *v1alpha1.MailRelay) {
+		r.Spec.Upstreams[0].Limits.Rates = []v1alpha1.UpstreamRate{{Messages: ptr(int32(14)), Period: &metav1.Duration{Duration: time.Second}}}
+		r.Spec.Upstreams = append(r.Spec.Upstreams, v1alpha1.Upstream{Name: "bulk", Provider: "microsoft-365", Order: 1, Weight: ptr(int32(3))})
+		r.Spec.Routes = []v1alpha1.Route{{Senders: []string{"news.example.com"}, Upstreams: []string{"bulk"}}}
+	})
 	user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "relay-default"}}
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
 	settled := c.settle(t, namespace)
@@ -147,9 +151,13 @@ func TestConfigurationNeverTouchesThePods(t *testing.T) {
 	generation := set.Generation
 
 	c.change(t, relay, func() {
-		relay.Spec.Upstreams = append(relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second", Host: "smtp.example.org", Port: 587, TLS: "StartTLS"})
+		relay.Spec.Upstreams = append(relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second", Provider: "postmark", Order: 1, CIDRs: []string{"192.0.2.0/24"}})
+		relay.Spec.Upstreams[0].Limits.Connections = ptr(int32(4))
+		relay.Spec.Routes = []v1alpha1.Route{{Senders: []string{"news.example.com"}, Upstreams: []string{"second"}}, {Upstreams: []string{"provider", "second"}}}
 	})
-	c.awaitCondition(t, relay, v1alpha1.ConditionUpstreamReady, metav1.ConditionTrue, "OnlyFirstUpstreamUsed")
+	if message := c.awaitCondition(t, relay, v1alpha1.ConditionUpstreamReady, metav1.ConditionTrue, "Configured"); message != "mail goes to upstreams provider, second" {
+		t.Errorf("message = %q", message)
+	}
 	provider := secretNamed(namespace, "provider")
 	c.change(t, provider, func() { provider.Data["password"] = []byte("another password") })
 	user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "app"}}
@@ -165,6 +173,12 @@ func TestConfigurationNeverTouchesThePods(t *testing.T) {
 		}
 		return nil
 	})
+	written := secretNamed(namespace, "relay-config-v1")
+	c.mustGet(t, written)
+	parsed, err := config.Parse(written.Data["relay.yaml"])
+	if err != nil || len(parsed.Routes) != 2 || parsed.Upstreams[1].Host != "smtp.postmarkapp.com" || parsed.Upstreams[0].Limits.Connections != 4 {
+		t.Errorf("relay.yaml: %v, %+v", err, parsed)
+	}
 	if c.fleet.nudges(client.ObjectKeyFromObject(pods[0])) == 0 {
 		t.Error("the pod was told of no change")
 	}

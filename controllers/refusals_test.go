@@ -38,6 +38,43 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"plaintext without acknowledgement", "use Implicit or StartTLS", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].TLS = "None" }},
 		{"upstream host with scheme", "write a host name such as smtp.example.com", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "smtps://smtp.example.com" }},
 		{"upstream block", "192.0.2.0/24", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].CIDRs = []string{"smtp.example.com"} }},
+		{"upstream without host", "set host, such as smtp.example.com, or provider", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "" }},
+		{"upstream without port", "set port, usually 465", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Port = 0 }},
+		{"unknown provider", "Unsupported value", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Provider = "nobody" }},
+		{"provider with a host for each customer", "set host to yours", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0] = v1alpha1.Upstream{Name: "a", Provider: "ses"}
+		}},
+		{"provider without implicit TLS", "leave tls out", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0] = v1alpha1.Upstream{Name: "a", Provider: "postmark", TLS: "Implicit"}
+		}},
+		{"provider in the clear", "providers want TLS", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0] = v1alpha1.Upstream{Name: "a", Provider: "postmark", TLS: "None", PlaintextAcknowledgement: "mail and credentials travel unencrypted"}
+		}},
+		{"weight of nothing", "spec.upstreams[0].weight", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Weight = ptr(int32(0)) }},
+		{"upstream rate of nothing", "set messages, recipients or both", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Limits.Rates = []v1alpha1.UpstreamRate{{}}
+		}},
+		{"upstream rate for a week", "set a period between 1s and 24h", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Limits.Rates = []v1alpha1.UpstreamRate{{Messages: ptr(int32(1)), Period: lasting(7 * 24 * time.Hour)}}
+		}},
+		{"route to nobody", "write the name of one that is", func(r *v1alpha1.MailRelay) {
+			r.Spec.Routes = []v1alpha1.Route{{Upstreams: []string{"nobody"}}}
+		}},
+		{"route after one for all mail", "make it the last one", func(r *v1alpha1.MailRelay) {
+			r.Spec.Routes = []v1alpha1.Route{{Upstreams: []string{"provider"}}, {Senders: []string{"example.com"}, Upstreams: []string{"provider"}}}
+		}},
+		{"two routes for all mail", "make it the last one", func(r *v1alpha1.MailRelay) {
+			r.Spec.Routes = []v1alpha1.Route{{Upstreams: []string{"provider"}}, {Upstreams: []string{"provider"}}}
+		}},
+		{"no way for the rest", "add a last route without senders and recipients", func(r *v1alpha1.MailRelay) {
+			r.Spec.Routes = []v1alpha1.Route{{Senders: []string{"example.com"}, Upstreams: []string{"provider"}}}
+		}},
+		{"route sender", "leave senders out for all", func(r *v1alpha1.MailRelay) {
+			r.Spec.Routes = []v1alpha1.Route{{Senders: []string{"*"}, Upstreams: []string{"provider"}}, {Upstreams: []string{"provider"}}}
+		}},
+		{"route recipient", "leave recipients out for all", func(r *v1alpha1.MailRelay) {
+			r.Spec.Routes = []v1alpha1.Route{{Recipients: []string{"<>"}, Upstreams: []string{"provider"}}, {Upstreams: []string{"provider"}}}
+		}},
 		{"rule block", "192.0.2.0/24", func(r *v1alpha1.MailRelay) {
 			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{CIDRs: []string{"10.0.0.1"}}}}
 		}},
@@ -197,6 +234,14 @@ func TestAPITakesWhatItShould(t *testing.T) {
 	relay.Spec.DKIM = []v1alpha1.DKIMKey{
 		{Domain: "mail.example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}},
 		{Domain: "mail.example.com", Selector: "s2.mail", SecretRef: v1alpha1.LocalSecretReference{Name: "l"}},
+	}
+	relay.Spec.Upstreams = append(relay.Spec.Upstreams,
+		v1alpha1.Upstream{Name: "ses", Provider: "ses", Host: "email-smtp.eu-west-1.amazonaws.com", Order: 1, Weight: ptr(int32(9))},
+		v1alpha1.Upstream{Name: "postmark", Provider: "postmark", TLS: "StartTLS"},
+		v1alpha1.Upstream{Name: "icloud", Provider: "icloud", TLS: "Implicit", Port: 465})
+	relay.Spec.Routes = []v1alpha1.Route{
+		{Senders: []string{"<>", "app@example.com", "*.example.com"}, Recipients: []string{"example.net"}, Upstreams: []string{"ses", "postmark"}},
+		{Upstreams: []string{"provider"}},
 	}
 	relay.Spec.Message.Recipients.Deny = []string{"o'brien+x@example.net", "größe@example.net", "*.example.net", "example.net"}
 	if err := c.Create(t.Context(), relay, client.DryRunAll); err != nil {

@@ -46,6 +46,9 @@ type MailRelayList struct {
 // MailRelaySpec is what a platform engineer asks for.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.queue) && has(self.queue.storageClassName) ? self.queue.storageClassName : \"\") == (has(oldSelf.queue) && has(oldSelf.queue.storageClassName) ? oldSelf.queue.storageClassName : \"\")",message="queue.storageClassName cannot change while queued mail lives on the volumes: make a new MailRelay with the other class"
+// +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.all(r, r.upstreams.all(name, self.upstreams.exists(u, u.name == name)))",message="a route names an upstream that is not in upstreams: write the name of one that is"
+// +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.filter(r, !has(r.senders) && !has(r.recipients)).size() == 0 || (self.routes.filter(r, !has(r.senders) && !has(r.recipients)).size() == 1 && !has(self.routes[self.routes.size() - 1].senders) && !has(self.routes[self.routes.size() - 1].recipients))",message="a route without senders and recipients is for all mail, so that those after it are never used: make it the last one"
+// +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.size() == 0 || (!has(self.routes[self.routes.size() - 1].senders) && !has(self.routes[self.routes.size() - 1].recipients)) || self.upstreams.exists(u, !self.routes.exists(r, u.name in r.upstreams))",message="mail that no route matches has nowhere to go, since all upstreams are named in routes: add a last route without senders and recipients, or an upstream for the rest"
 type MailRelaySpec struct {
 	// replicas is the number of relay pods. Each owns a volume with its part of the queue.
 	// +optional
@@ -70,6 +73,14 @@ type MailRelaySpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Upstreams []Upstream `json:"upstreams"`
+
+	// routes send some of the mail to some of the upstreams. The first that matches a recipient
+	// decides; recipients of one message that take different routes are delivered apart. Mail that
+	// none matches goes to the upstreams that no route names.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Routes []Route `json:"routes,omitempty"`
 
 	// access says who may use the relay. Without it: RelayUsers of the relay's own
 	// namespace, with the sender domains of message.senderDomains.

@@ -51,7 +51,7 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 	} {
 		c := meta.FindStatusCondition(conditions, name)
 		summary.predicates = append(summary.predicates, func(*Facts) *finding {
-			if c.Status == metav1.ConditionTrue || onlySingleMessagesWait(facts, c) {
+			if c.Status == metav1.ConditionTrue || onlySingleMessagesWait(facts, c) || othersTakeOver(facts, c) {
 				return nil
 			}
 			return &finding{reason: c.Reason, message: c.Message, unknown: c.Status == metav1.ConditionUnknown}
@@ -63,12 +63,19 @@ func ready(facts *Facts, conditions []metav1.Condition) metav1.Condition {
 }
 
 // onlySingleMessagesWait reports whether what is wrong with the queue says nothing of the relay:
-// messages are damaged, are held for their sender, or wait while the upstream takes what can be
+// messages are damaged, are held for their sender, or wait while the upstreams take what can be
 // delivered. An idle relay may hold one message for days.
 func onlySingleMessagesWait(f *Facts, c *metav1.Condition) bool {
 	if c.Type != v1alpha1.ConditionQueueHealthy || c.Status != metav1.ConditionFalse {
 		return false
 	}
+	upstreamFails := func(u v1alpha1.Upstream) bool { return newestFailure(f, u.Name) != nil }
 	return c.Reason == reasonQuarantined || c.Reason == reasonSenderRefused && mailIsLeaving(f) == nil ||
-		newestFailure(f, f.Relay.Spec.Upstreams[0].Name) == nil
+		!slices.ContainsFunc(f.Relay.Spec.Upstreams, upstreamFails)
+}
+
+// othersTakeOver reports whether an upstream fails and others take its mail: a fault to mend, and
+// none that apps notice. Mail that waits for a DKIM key waits for every upstream.
+func othersTakeOver(f *Facts, c *metav1.Condition) bool {
+	return c.Type == v1alpha1.ConditionUpstreamReady && c.Status == metav1.ConditionFalse && len(f.DKIM) == 0 && mailFlows(f)
 }

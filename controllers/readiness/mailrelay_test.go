@@ -40,6 +40,11 @@ func failing(class string) *config.Report {
 	}}}
 }
 
+// withSecond adds an upstream.
+func withSecond(f *Facts) {
+	f.Relay.Spec.Upstreams = append(f.Relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second", Provider: "postmark"})
+}
+
 var refusedSender = config.SenderReport{User: "app.shop", Sender: "app@example.com", Upstream: "provider", Reply: "554 not verified", Since: now}
 
 const (
@@ -104,9 +109,48 @@ func TestMailRelay(t *testing.T) {
 				Upstreams: []config.UpstreamReport{{Name: "provider", LastSuccess: now.Add(time.Second)}}}})
 			f.Replicas = 2
 		}, upstream, yes, "Configured", "", yes},
-		{"two upstreams", func(f *Facts) {
-			f.Relay.Spec.Upstreams = append(f.Relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second"})
-		}, upstream, yes, "OnlyFirstUpstreamUsed", "provider", yes},
+		{"two upstreams", withSecond, upstream, yes, "Configured", "upstreams provider, second", yes},
+		{"the login of one of two is refused", func(f *Facts) {
+			withSecond(f)
+			f.Pods[0].Report = failing("authentication")
+		}, upstream, no, "UpstreamLoginRefused", "mend username and password in Secret key. Its mail goes to the other upstreams meanwhile", yes},
+		{"the second of two is unreachable", func(f *Facts) {
+			withSecond(f)
+			f.Pods[0].Report = failing("connect")
+			f.Pods[0].Report.Upstreams[0].Name = "second"
+		}, upstream, no, "UpstreamUnreachable", "upstream second (smtp.postmarkapp.com:587, tls StartTLS) cannot be used: it said no. Its mail goes", yes},
+		{"both of two are unreachable", func(f *Facts) {
+			withSecond(f)
+			f.Pods[0].Report = failing("connect")
+			f.Pods[0].Report.Upstreams = append(f.Pods[0].Report.Upstreams, f.Pods[0].Report.Upstreams[0])
+			f.Pods[0].Report.Upstreams[1].Name = "second"
+		}, upstream, no, "UpstreamUnreachable", "upstream provider (smtp.example.net:465, tls Implicit) cannot be used: it said no. Mail is kept and tried again", no},
+		{"one of two is unreachable and the other one slow", func(f *Facts) {
+			withSecond(f)
+			f.Pods[0].Report = failing("connect")
+			f.Pods[0].Report.Upstreams = append(f.Pods[0].Report.Upstreams, config.UpstreamReport{
+				Name: "second", LastError: "slow down", LastErrorTime: now, LastErrorClass: "throttle"})
+		}, upstream, no, "UpstreamUnreachable", "Its mail goes to the other upstreams meanwhile", yes},
+		{"the Secret of one of two is missing", func(f *Facts) {
+			withSecond(f)
+			f.Upstreams = []UpstreamProblem{{Upstream: "second", Secret: "token"}}
+		}, upstream, no, "UpstreamSecretMissing", "create it in namespace mail", yes},
+		{"the only upstream of a route is unreachable", func(f *Facts) {
+			withSecond(f)
+			f.Relay.Spec.Routes = []v1alpha1.Route{{Senders: []string{"news.example.com"}, Upstreams: []string{"second"}}}
+			f.Pods[0].Report = failing("connect")
+			f.Pods[0].Report.Upstreams[0].Name = "second"
+		}, upstream, no, "UpstreamUnreachable", "Mail is kept and tried again", no},
+		{"an upstream that shares a route is unreachable", func(f *Facts) {
+			withSecond(f)
+			f.Relay.Spec.Routes = []v1alpha1.Route{{Senders: []string{"news.example.com"}, Upstreams: []string{"second", "provider"}}, {Upstreams: []string{"provider"}}}
+			f.Pods[0].Report = failing("connect")
+			f.Pods[0].Report.Upstreams[0].Name = "second"
+		}, upstream, no, "UpstreamUnreachable", "Its mail goes to the other upstreams meanwhile", yes},
+		{"a DKIM key is missing of a relay with two upstreams", func(f *Facts) {
+			withSecond(f)
+			f.DKIM = []DKIMProblem{{Name: "s._domainkey.example.com", Secret: "key", Message: "has no dkim.key: add it"}}
+		}, upstream, no, "DKIMKeyUnusable", "", no},
 		{"sender refused", func(f *Facts) {
 			f.Pods[0].Report.SendersRefused = []config.SenderReport{refusedSender}
 		}, queue, no, "SenderRefused", "upstream provider does not take mail of user app.shop from app@example.com since 2030-01-02T03:04:05Z (554 not verified). Verify the sender at the provider", yes},
@@ -130,6 +174,7 @@ func TestMailRelay(t *testing.T) {
 			f.Pods[0].Report.SendersRefused = []config.SenderReport{refusedSender}
 			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
 		}, queue, no, "SenderRefused", "", no},
+		{"open port of a provider", withSecond, network, yes, "UpstreamPortsOpen", "port 587 is open", yes},
 		{"queue unknown", func(f *Facts) { f.Queue = nil }, queue, unknown, "NoReport", "", unknown},
 		{"young mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &young} }, queue, yes, "Delivering", "", yes},
 		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "waits since 2030-01-02T01:04:05Z, and the relay has delivered none since its pods started", yes},

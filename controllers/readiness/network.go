@@ -2,6 +2,7 @@ package readiness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
@@ -16,18 +17,29 @@ var networkRestricted = condition[*Facts]{
 		networkPolicyIsApplied,
 	},
 	holds: func(f *Facts) finding {
-		var open []string
-		for _, u := range f.Relay.Spec.Upstreams {
-			if len(u.CIDRs) == 0 {
-				open = append(open, fmt.Sprintf("%d", u.Port))
-			}
-		}
-		if len(open) > 0 {
+		if open := openPorts(f.Relay.Spec.Upstreams); len(open) > 0 {
 			return finding{reason: "UpstreamPortsOpen", message: fmt.Sprintf(
 				"a NetworkPolicy is in place; out, port %s is open to every address: set cidrs of the upstream to narrow it", strings.Join(open, ", "))}
 		}
 		return finding{reason: "PolicyApplied", message: "a NetworkPolicy closes all but mail"}
 	},
+}
+
+// openPorts are those that are open to every address, each once, sorted.
+func openPorts(upstreams []v1alpha1.Upstream) []string {
+	var open []int32
+	for i := range upstreams {
+		u := &upstreams[i]
+		if len(u.CIDRs) == 0 {
+			open = append(open, resources.UpstreamPort(u))
+		}
+	}
+	slices.Sort(open)
+	var names []string
+	for _, port := range slices.Compact(open) {
+		names = append(names, fmt.Sprint(port))
+	}
+	return names
 }
 
 func networkPolicyIsWanted(f *Facts) *finding {

@@ -22,13 +22,20 @@ var upstreamReady = condition[*Facts]{
 		upstreamIsReachable,
 	},
 	holds: func(f *Facts) finding {
-		first := f.Relay.Spec.Upstreams[0].Name
-		if len(f.Relay.Spec.Upstreams) > 1 {
-			return finding{reason: "OnlyFirstUpstreamUsed", message: fmt.Sprintf(
-				"all mail goes to upstream %s: the others are configured, but not used by this version", first)}
-		}
-		return finding{reason: "Configured", message: fmt.Sprintf("mail goes to upstream %s", first)}
+		return finding{reason: "Configured", message: "mail goes to " + namesOf(f.Relay.Spec.Upstreams)}
 	},
+}
+
+// namesOf names upstreams in a sentence.
+func namesOf(upstreams []v1alpha1.Upstream) string {
+	names := make([]string, len(upstreams))
+	for i := range upstreams {
+		names[i] = upstreams[i].Name
+	}
+	if len(names) == 1 {
+		return "upstream " + names[0]
+	}
+	return "upstreams " + strings.Join(names, ", ")
 }
 
 func upstreamSecretsExist(f *Facts) *finding {
@@ -69,27 +76,34 @@ const (
 )
 
 func upstreamTakesOurLogin(f *Facts) *finding {
-	upstream := &f.Relay.Spec.Upstreams[0]
-	report := newestFailure(f, upstream.Name)
-	if report == nil || report.LastErrorClass != classAuthentication {
-		return nil
+	for i := range f.Relay.Spec.Upstreams {
+		upstream := &f.Relay.Spec.Upstreams[i]
+		report := newestFailure(f, upstream.Name)
+		if report == nil || report.LastErrorClass != classAuthentication {
+			continue
+		}
+		if upstream.Auth == nil {
+			return &finding{reason: "UpstreamWantsLogin", message: fmt.Sprintf(
+				"upstream %s does not take mail without a login (%s): set auth.secretRef. %s", upstream.Name, report.LastError, meanwhile(f, upstream.Name))}
+		}
+		return &finding{reason: "UpstreamLoginRefused", message: fmt.Sprintf(
+			"upstream %s refuses the login (%s): mend username and password in Secret %s. %s", upstream.Name, report.LastError, upstream.Auth.SecretRef.Name, meanwhile(f, upstream.Name))}
 	}
-	if upstream.Auth == nil {
-		return &finding{reason: "UpstreamWantsLogin", message: fmt.Sprintf(
-			"upstream %s does not take mail without a login (%s): set auth.secretRef", upstream.Name, report.LastError)}
-	}
-	return &finding{reason: "UpstreamLoginRefused", message: fmt.Sprintf(
-		"upstream %s refuses the login (%s): mend username and password in Secret %s", upstream.Name, report.LastError, upstream.Auth.SecretRef.Name)}
+	return nil
 }
 
 func upstreamIsReachable(f *Facts) *finding {
-	upstream := &f.Relay.Spec.Upstreams[0]
-	report := newestFailure(f, upstream.Name)
-	if report == nil || report.LastErrorClass == classThrottle {
-		return nil
+	for i := range f.Relay.Spec.Upstreams {
+		upstream := &f.Relay.Spec.Upstreams[i]
+		report := newestFailure(f, upstream.Name)
+		if report == nil || report.LastErrorClass == classThrottle {
+			continue
+		}
+		return &finding{reason: "UpstreamUnreachable", message: fmt.Sprintf(
+			"upstream %s (%s:%d, tls %s) cannot be used: %s. %s", upstream.Name,
+			resources.UpstreamHost(upstream), resources.UpstreamPort(upstream), resources.UpstreamTLS(upstream), report.LastError, meanwhile(f, upstream.Name))}
 	}
-	return &finding{reason: "UpstreamUnreachable", message: fmt.Sprintf(
-		"upstream %s (%s:%d, tls %s) cannot be used: %s. Mail is kept and tried again", upstream.Name, upstream.Host, upstream.Port, resources.UpstreamTLS(upstream), report.LastError)}
+	return nil
 }
 
 // newestFailure is the newest report of any pod about an upstream when it tells of a failure.

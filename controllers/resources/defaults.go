@@ -14,7 +14,10 @@ import (
 func Replicas(relay *v1alpha1.MailRelay) int32 { return ptr.Deref(relay.Spec.Replicas, 1) }
 
 // SharingPods is the number of pods that limits of the whole relay are shared out to: those
-// asked for, or those there are while more are left, which hold mail.
+// asked for, or those there are while more are left, which hold mail. Not those that are ready:
+// the configuration of all would be written anew whenever one becomes unready or ready again,
+// and until every pod has read it, one that is back could send beside others that still have its
+// share. So while a pod is away its share is not used.
 func SharingPods(relay *v1alpha1.MailRelay) int32 {
 	return max(Replicas(relay), relay.Status.Replicas)
 }
@@ -45,12 +48,4 @@ func QueueSize(relay *v1alpha1.MailRelay) resource.Quantity {
 		return *relay.Spec.Queue.Size
 	}
 	return resource.MustParse("1Gi")
-}
-
-// UpstreamTLS is how the connection to an upstream is encrypted.
-func UpstreamTLS(upstream *v1alpha1.Upstream) v1alpha1.UpstreamTLSMode {
-	if upstream.TLS == "" {
-		return v1alpha1.UpstreamTLSImplicit
-	}
-	return upstream.TLS
 }

@@ -113,7 +113,11 @@ func TestNetworkPolicyOfOtherSettings(t *testing.T) {
 func TestNetworkPolicyEgress(t *testing.T) {
 	t.Parallel()
 	relay := testRelay()
-	relay.Spec.Upstreams = append(relay.Spec.Upstreams, v1alpha1.Upstream{Name: "b", Host: "b.example", Port: 465, CIDRs: []string{"192.0.2.1/32"}})
+	relay.Spec.Upstreams = append(relay.Spec.Upstreams,
+		v1alpha1.Upstream{Name: "b", Host: "b.example", Port: 465, CIDRs: []string{"192.0.2.1/32"}},
+		v1alpha1.Upstream{Name: "c", Provider: "gmail"},
+		v1alpha1.Upstream{Name: "d", Provider: "microsoft-365"},
+		v1alpha1.Upstream{Name: "e", Provider: "gmail", TLS: "None"}) // Not a valid one: what cannot be known opens nothing
 	var got []string
 	for _, rule := range testPolicy(t, relay).Egress {
 		var ports, to []string
@@ -125,7 +129,11 @@ func TestNetworkPolicyEgress(t *testing.T) {
 		}
 		got = append(got, fmt.Sprintf("%v to %v", ports, to))
 	}
-	if want := []string{"[UDP 53 TCP 53] to []", "[TCP 587] to []", "[TCP 465] to [192.0.2.1/32]"}; !slices.Equal(got, want) {
+	want := []string{
+		"[UDP 53 TCP 53] to []", "[TCP 587] to []", "[TCP 465] to [192.0.2.1/32]",
+		"[TCP 465] to []", "[TCP 587] to []",
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("egress is %q, want %q", got, want)
 	}
 }

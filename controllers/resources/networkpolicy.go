@@ -135,19 +135,25 @@ func blocks(cidrs []string) []*peer {
 }
 
 // egress opens port 53 to everywhere, since a node-local resolver has no pod to select, and
-// the port of each upstream: to its address blocks when they are given, as a policy cannot
-// name a host.
+// the port of each upstream: to its address blocks when they are given, as a policy cannot name a
+// host.
 func egress(relay *v1alpha1.MailRelay) []*egressRule {
 	rules := []*egressRule{
 		networkingv1ac.NetworkPolicyEgressRule().WithPorts(port(53, corev1.ProtocolUDP), tcp(53)),
 	}
 	for i := range relay.Spec.Upstreams {
 		upstream := &relay.Spec.Upstreams[i]
-		rules = append(rules, networkingv1ac.NetworkPolicyEgressRule().
-			WithPorts(tcp(upstream.Port)).
-			WithTo(blocks(upstream.CIDRs)...))
+		rules = append(rules, egressTo(UpstreamPort(upstream), upstream.CIDRs)...)
 	}
 	return rules
+}
+
+// egressTo opens a port; none for a port that is not known, as without a port all would be open.
+func egressTo(number int32, cidrs []string) []*egressRule {
+	if number == 0 {
+		return nil
+	}
+	return []*egressRule{networkingv1ac.NetworkPolicyEgressRule().WithPorts(tcp(number)).WithTo(blocks(cidrs)...)}
 }
 
 func tcp(number int32) *policyPort { return port(number, corev1.ProtocolTCP) }

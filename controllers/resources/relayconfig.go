@@ -29,7 +29,8 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 			Submission:  config.Listener{Disabled: !SubmissionEnabled(relay)},
 		},
 		TLS:       tlsConfig(relay.Spec.TLS),
-		Upstreams: upstreamConfigs(relay.Spec.Upstreams),
+		Upstreams: upstreamConfigs(relay),
+		Routes:    routeConfigs(relay.Spec.Routes),
 		Users:     config.Users{Files: userFiles()},
 		Queue: config.Queue{
 			Directory:    SpoolDir,
@@ -90,41 +91,6 @@ func keyPair(directory string) config.KeyPair {
 		CertFile: path.Join(directory, corev1.TLSCertKey),
 		KeyFile:  path.Join(directory, corev1.TLSPrivateKeyKey),
 	}
-}
-
-func upstreamConfigs(upstreams []v1alpha1.Upstream) []config.Upstream {
-	out := make([]config.Upstream, 0, len(upstreams))
-	for i := range upstreams {
-		out = append(out, upstreamConfig(&upstreams[i]))
-	}
-	return out
-}
-
-func upstreamConfig(upstream *v1alpha1.Upstream) config.Upstream {
-	out := config.Upstream{
-		Name:                     upstream.Name,
-		Host:                     upstream.Host,
-		Port:                     int(upstream.Port),
-		TLS:                      config.TLSMode(UpstreamTLS(upstream)),
-		PlaintextAcknowledgement: upstream.PlaintextAcknowledgement,
-		Limits: config.UpstreamLimits{
-			Connections:           int(ptr.Deref(upstream.Limits.Connections, 0)),
-			MessagesPerConnection: int(ptr.Deref(upstream.Limits.MessagesPerConnection, 0)),
-			RecipientsPerMessage:  int(ptr.Deref(upstream.Limits.RecipientsPerMessage, 0)),
-		},
-		UnsignedHeaders: upstream.UnsignedHeaders,
-	}
-	if upstream.Auth != nil {
-		out.Auth = config.Auth{
-			Mechanism:    upstream.Auth.Mechanism,
-			UsernameFile: path.Join(UpstreamsDir, UpstreamKey(upstream.Name, UsernameKey)),
-			PasswordFile: path.Join(UpstreamsDir, UpstreamKey(upstream.Name, PasswordKey)),
-		}
-	}
-	if upstream.CASecretRef != nil {
-		out.CAFile = path.Join(UpstreamsDir, UpstreamKey(upstream.Name, CAKey))
-	}
-	return out
 }
 
 func rewriteRules(rules []v1alpha1.Rewrite) []config.Rewrite {

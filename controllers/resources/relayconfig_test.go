@@ -74,7 +74,8 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 	s.Upstreams[0].UnsignedHeaders = []string{"Date"}
 	s.Logging = v1alpha1.Logging{Level: "Debug", Recipients: "Hash"}
 	s.Upstreams[0].CASecretRef = &v1alpha1.LocalSecretReference{Name: "ca"}
-	s.Upstreams[0].Limits = v1alpha1.UpstreamLimits{Connections: &few, MessagesPerConnection: &many, RecipientsPerMessage: &few}
+	s.Upstreams[0].Limits = v1alpha1.UpstreamLimits{Connections: &few, MessagesPerConnection: &many, RecipientsPerMessage: &few,
+		Rates: []v1alpha1.UpstreamRate{{Messages: &few, Recipients: &many, Period: &metav1.Duration{Duration: time.Second}}}}
 	c := parsed(t, relay)
 	for name, ok := range map[string]bool{
 		"listeners":  c.Listeners.Submission.Disabled && !c.Listeners.Submissions.Disabled,
@@ -88,20 +89,12 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 		"dkim":       slices.Equal(c.DKIM, []config.DKIMKey{{Domain: "example.com", Selector: "s1", KeyFile: "/etc/mailrelay/upstreams/s1._domainkey.example.com"}}),
 		"logging":    c.Logging.Level == "Debug" && c.Logging.Recipients == "Hash",
 		"ca":         c.Upstreams[0].CAFile == "/etc/mailrelay/upstreams/provider.ca.crt",
-		"limits":     reflect.DeepEqual(c.Upstreams[0].Limits, config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7}),
+		"limits": reflect.DeepEqual(c.Upstreams[0].Limits, config.UpstreamLimits{Connections: 7, MessagesPerConnection: 500, RecipientsPerMessage: 7,
+			Rates: []config.Rate{{Messages: 7, Period: time.Second}, {Recipients: 500, Period: time.Second}}}),
 	} {
 		if !ok {
 			t.Errorf("%s is not as spec says: %+v", name, c)
 		}
-	}
-}
-
-func TestUpstreamTLSIsImplicitByDefault(t *testing.T) {
-	t.Parallel()
-	relay := testRelay()
-	relay.Spec.Upstreams[0].TLS = ""
-	if got := parsed(t, relay).Upstreams[0].TLS; got != config.TLSImplicit {
-		t.Errorf("tls = %s", got)
 	}
 }
 
@@ -116,6 +109,10 @@ func TestStartHashFollowsWhatIsReadAtStartOnly(t *testing.T) {
 		restart bool
 	}{
 		{"upstream", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "other.example.net" }, false},
+		{"another upstream and a route to it", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams = append(r.Spec.Upstreams, v1alpha1.Upstream{Name: "bulk", Provider: "postmark", Order: 1})
+			r.Spec.Routes = []v1alpha1.Route{{Senders: []string{"example.com"}, Upstreams: []string{"bulk"}}}
+		}, false},
 		{"lifetime", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = &metav1.Duration{Duration: time.Hour} }, false},
 		{"DKIM key", func(r *v1alpha1.MailRelay) { r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s"}} }, false},
 		{"log level", func(r *v1alpha1.MailRelay) { r.Spec.Logging.Level = "Debug" }, false},
