@@ -24,7 +24,7 @@ func newRelay(namespace string) *v1alpha1.MailRelay {
 		Spec: v1alpha1.MailRelaySpec{
 			Upstreams: []v1alpha1.Upstream{{
 				Name: "provider", Host: "smtp.example.net", Port: 465,
-				Auth: &v1alpha1.UpstreamAuth{SecretRef: v1alpha1.LocalSecretReference{Name: "provider"}},
+				Auth: &v1alpha1.UpstreamAuth{SecretRef: &v1alpha1.LocalSecretReference{Name: "provider"}},
 			}},
 			Message: v1alpha1.MessagePolicy{SenderDomains: []string{"example.com"}},
 		},

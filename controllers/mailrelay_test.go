@@ -150,25 +150,27 @@ func TestConfigurationNeverTouchesThePods(t *testing.T) {
 	c.mustGet(t, set)
 	generation := set.Generation
 
+	provider := secretNamed(namespace, "provider")
+	c.change(t, provider, func() { provider.Data["client-id"], provider.Data["client-secret"] = []byte("id"), []byte("a secret") })
 	c.change(t, relay, func() {
-		relay.Spec.Upstreams = append(relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second", Provider: "postmark", Order: 1, CIDRs: []string{"192.0.2.0/24"}})
+		relay.Spec.Upstreams = append(relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second", Provider: "postmark", Order: 1, Chunking: true, CIDRs: []string{"192.0.2.0/24"}})
 		relay.Spec.Upstreams[0].Limits.Connections = ptr(int32(4))
+		relay.Spec.Upstreams[0].Auth.OAuth2 = &v1alpha1.UpstreamOAuth2{TokenURL: "https://oauth2.example/token", Grant: v1alpha1.GrantClientCredentials}
 		relay.Spec.Routes = []v1alpha1.Route{{Senders: []string{"news.example.com"}, Upstreams: []string{"second"}}, {Upstreams: []string{"provider", "second"}}}
 	})
 	if message := c.awaitCondition(t, relay, v1alpha1.ConditionUpstreamReady, metav1.ConditionTrue, "Configured"); message != "mail goes to upstreams provider, second" {
 		t.Errorf("message = %q", message)
 	}
-	provider := secretNamed(namespace, "provider")
-	c.change(t, provider, func() { provider.Data["password"] = []byte("another password") })
+	c.change(t, provider, func() { provider.Data["client-secret"] = []byte("another secret") })
 	user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "app"}}
 	user.Spec.RelayRef.Name = relay.Name
 	c.mustCreate(t, user)
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
 
 	upstreams := secretNamed(namespace, "relay-upstreams")
-	eventually(t, "the new password arrives", func() error {
+	eventually(t, "the new secret arrives", func() error {
 		c.mustGet(t, upstreams)
-		if got := string(upstreams.Data["provider.password"]); got != "another password" {
+		if got := string(upstreams.Data["provider.client-secret"]); got != "another secret" {
 			return fmt.Errorf("it is %q", got)
 		}
 		return nil

@@ -75,6 +75,32 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"route recipient", "leave recipients out for all", func(r *v1alpha1.MailRelay) {
 			r.Spec.Routes = []v1alpha1.Route{{Recipients: []string{"<>"}, Upstreams: []string{"provider"}}, {Upstreams: []string{"provider"}}}
 		}},
+		{"login of nothing", "set secretRef, or certificateSecretRef", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Auth = &v1alpha1.UpstreamAuth{} }},
+		{"password without Secret", "log in with a password: set secretRef", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Auth = &v1alpha1.UpstreamAuth{Mechanism: "PLAIN", CertificateSecretRef: &v1alpha1.LocalSecretReference{Name: "a"}}
+		}},
+		{"tokens without oauth2", "set oauth2, or leave mechanism out", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Auth.Mechanism = "XOAUTH2" }},
+		{"oauth2 without Secret", "client-id, client-secret", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Auth = &v1alpha1.UpstreamAuth{CertificateSecretRef: &v1alpha1.LocalSecretReference{Name: "a"}, OAuth2: &v1alpha1.UpstreamOAuth2{TokenURL: "https://a.example/t"}}
+		}},
+		{"oauth2 by password", "XOAUTH2 and OAUTHBEARER: write one of them", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Auth.Mechanism, r.Spec.Upstreams[0].Auth.OAuth2 = "PLAIN", &v1alpha1.UpstreamOAuth2{TokenURL: "https://a.example/t"}
+		}},
+		{"certificate that is none", "set certificateSecretRef", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Auth.Mechanism = "EXTERNAL" }},
+		{"mechanism", "Unsupported value", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Auth.Mechanism = "CRAM-MD5" }},
+		{"token endpoint in the clear", "begins with https://", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Auth.OAuth2 = &v1alpha1.UpstreamOAuth2{TokenURL: "http://a.example/t"}
+		}},
+		{"two scopes in one", "an item of its own", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Auth.OAuth2 = &v1alpha1.UpstreamOAuth2{TokenURL: "https://a.example/t", Scopes: []string{"mail offline"}}
+		}},
+		{"token block", "192.0.2.0/24", func(r *v1alpha1.MailRelay) {
+			r.Spec.Upstreams[0].Auth.OAuth2 = &v1alpha1.UpstreamOAuth2{TokenURL: "https://a.example/t", CIDRs: []string{"a.example"}}
+		}},
+		{"tokens in the clear", "tokens and certificates need TLS", func(r *v1alpha1.MailRelay) {
+			u := &r.Spec.Upstreams[0]
+			u.TLS, u.PlaintextAcknowledgement, u.Auth.OAuth2 = "None", "mail and credentials travel unencrypted", &v1alpha1.UpstreamOAuth2{TokenURL: "https://a.example/t"}
+		}},
 		{"rule block", "192.0.2.0/24", func(r *v1alpha1.MailRelay) {
 			r.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{CIDRs: []string{"10.0.0.1"}}}}
 		}},
@@ -235,13 +261,18 @@ func TestAPITakesWhatItShould(t *testing.T) {
 		{Domain: "mail.example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}},
 		{Domain: "mail.example.com", Selector: "s2.mail", SecretRef: v1alpha1.LocalSecretReference{Name: "l"}},
 	}
+	ref := &v1alpha1.LocalSecretReference{Name: "s"}
 	relay.Spec.Upstreams = append(relay.Spec.Upstreams,
-		v1alpha1.Upstream{Name: "ses", Provider: "ses", Host: "email-smtp.eu-west-1.amazonaws.com", Order: 1, Weight: ptr(int32(9))},
+		v1alpha1.Upstream{Name: "ses", Provider: "ses", Host: "email-smtp.eu-west-1.amazonaws.com", Order: 1, Weight: ptr(int32(9)), Chunking: true},
 		v1alpha1.Upstream{Name: "postmark", Provider: "postmark", TLS: "StartTLS"},
-		v1alpha1.Upstream{Name: "icloud", Provider: "icloud", TLS: "Implicit", Port: 465})
+		v1alpha1.Upstream{Name: "icloud", Provider: "icloud", TLS: "Implicit", Port: 465},
+		v1alpha1.Upstream{Name: "token", Provider: "gmail", Auth: &v1alpha1.UpstreamAuth{Mechanism: "XOAUTH2", SecretRef: ref,
+			OAuth2: &v1alpha1.UpstreamOAuth2{TokenURL: "https://oauth2.googleapis.com/token", Scopes: []string{"https://mail.google.com/"}}}},
+		v1alpha1.Upstream{Name: "external", Host: "smtp.example.net", Port: 465, Auth: &v1alpha1.UpstreamAuth{Mechanism: "EXTERNAL", CertificateSecretRef: ref}},
+		v1alpha1.Upstream{Name: "both", Host: "smtp.example.net", Port: 465, Auth: &v1alpha1.UpstreamAuth{SecretRef: ref, CertificateSecretRef: ref}})
 	relay.Spec.Routes = []v1alpha1.Route{
 		{Senders: []string{"<>", "app@example.com", "*.example.com"}, Recipients: []string{"example.net"}, Upstreams: []string{"ses", "postmark"}},
-		{Upstreams: []string{"provider"}},
+		{Upstreams: []string{"provider", "token", "external"}},
 	}
 	relay.Spec.Message.Recipients.Deny = []string{"o'brien+x@example.net", "größe@example.net", "*.example.net", "example.net"}
 	if err := c.Create(t.Context(), relay, client.DryRunAll); err != nil {

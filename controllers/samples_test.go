@@ -20,7 +20,7 @@ import (
 func TestSamplesAreAccepted(t *testing.T) {
 	c, namespace := onCluster(t)
 	files, err := filepath.Glob("../config/samples/*.yaml")
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 4 {
 		t.Fatalf("found %d samples, %v", len(files), err)
 	}
 	for _, file := range files {

@@ -1,8 +1,12 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
@@ -43,19 +47,51 @@ func (r *MailRelayReconciler) readUpstreams(ctx context.Context, s *scope) (map[
 type upstreamSecret struct {
 	name string
 	keys []string
+	// as is what a key is copied to where that is not its own name.
+	as map[string]string
+	// wrong says what is wrong with the values, with nothing when they can be used; nil for
+	// values that can be anything.
+	wrong func(data map[string][]byte) string
 }
 
 func upstreamSecrets(upstream *v1alpha1.Upstream) []upstreamSecret {
 	var secrets []upstreamSecret
-	if upstream.Auth != nil {
-		secrets = append(secrets, upstreamSecret{upstream.Auth.SecretRef.Name, []string{resources.UsernameKey, resources.PasswordKey}})
+	if auth := upstream.Auth; auth != nil {
+		if auth.SecretRef != nil {
+			secrets = append(secrets, upstreamSecret{name: auth.SecretRef.Name, keys: resources.LoginKeys(auth)})
+		}
+		if auth.CertificateSecretRef != nil {
+			secrets = append(secrets, upstreamSecret{name: auth.CertificateSecretRef.Name, keys: []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey}, wrong: noKeyPair})
+		}
+		if auth.OAuth2 != nil && auth.OAuth2.CASecretRef != nil {
+			secrets = append(secrets, upstreamSecret{
+				name: auth.OAuth2.CASecretRef.Name, keys: []string{resources.CAKey}, as: map[string]string{resources.CAKey: resources.TokenCAKey}, wrong: noCA,
+			})
+		}
 	}
 	if upstream.CASecretRef != nil {
-		secrets = append(secrets, upstreamSecret{upstream.CASecretRef.Name, []string{resources.CAKey}})
+		secrets = append(secrets, upstreamSecret{name: upstream.CASecretRef.Name, keys: []string{resources.CAKey}, wrong: noCA})
 	}
 	return secrets
 }
 
+func noCA(data map[string][]byte) string {
+	if x509.NewCertPool().AppendCertsFromPEM(data[resources.CAKey]) {
+		return ""
+	}
+	return "ca.crt holds no certificate: write it in PEM, beginning with \"-----BEGIN CERTIFICATE-----\""
+}
+
+func noKeyPair(data map[string][]byte) string {
+	if _, err := tls.X509KeyPair(data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey]); err != nil {
+		// The error may quote what it could not read.
+		return "tls.crt and tls.key are no certificate and its key: write both in PEM, without a passphrase"
+	}
+	return ""
+}
+
+// copyUpstream copies what an upstream needs of a Secret. Of values that cannot be used none is
+// copied: the relay keeps what it has.
 func (r *MailRelayReconciler) copyUpstream(ctx context.Context, s *scope, upstream string, wanted upstreamSecret, data map[string][]byte) error {
 	secret, err := liveSecret(ctx, r.Live, s.relay.Namespace, wanted.name)
 	if err != nil {
@@ -67,19 +103,20 @@ func (r *MailRelayReconciler) copyUpstream(ctx context.Context, s *scope, upstre
 		return nil
 	}
 	for _, key := range wanted.keys {
-		value := secret.Data[key]
-		switch {
-		case len(value) == 0:
+		if len(secret.Data[key]) == 0 {
 			problem.MissingKeys = append(problem.MissingKeys, key)
-			continue
-		case key == resources.CAKey && !x509.NewCertPool().AppendCertsFromPEM(value):
-			problem.Invalid = "ca.crt holds no certificate: write it in PEM, beginning with \"-----BEGIN CERTIFICATE-----\""
-			continue
 		}
-		data[resources.UpstreamKey(upstream, key)] = value
+	}
+	if wanted.wrong != nil && len(problem.MissingKeys) == 0 {
+		problem.Invalid = wanted.wrong(secret.Data)
 	}
 	if len(problem.MissingKeys) > 0 || problem.Invalid != "" {
 		s.facts.Upstreams = append(s.facts.Upstreams, problem)
+	}
+	for _, key := range wanted.keys {
+		if value := secret.Data[key]; len(value) > 0 && problem.Invalid == "" {
+			data[resources.UpstreamKey(upstream, cmp.Or(wanted.as[key], key))] = value
+		}
 	}
 	return nil
 }

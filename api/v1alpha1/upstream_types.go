@@ -10,6 +10,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:XValidation:rule="has(self.port) || has(self.provider)",message="set port, usually 465 with tls Implicit and 587 with StartTLS, or provider, such as sendgrid"
 // +kubebuilder:validation:XValidation:rule="has(self.port) || !has(self.provider) || !has(self.tls) || self.tls != 'Implicit' || !(self.provider in ['icloud', 'microsoft-365', 'postmark', 'sakura', 'sparkpost', 'sparkpost-eu'])",message="this provider takes mail with tls StartTLS: leave tls out, or set port as well"
 // +kubebuilder:validation:XValidation:rule="has(self.port) || !has(self.provider) || !has(self.tls) || self.tls != 'None'",message="providers want TLS: leave tls out, or set port as well"
+// +kubebuilder:validation:XValidation:rule="!has(self.tls) || self.tls != 'None' || !has(self.auth) || !(has(self.auth.oauth2) || has(self.auth.certificateSecretRef))",message="tokens and certificates need TLS: set tls to Implicit or StartTLS"
 type Upstream struct {
 	// name of the upstream, unique within the relay.
 	// +required
@@ -74,6 +75,10 @@ type Upstream struct {
 	// limits bound what the relay asks of the upstream.
 	// +optional
 	Limits UpstreamLimits `json:"limits,omitempty,omitzero"`
+	// chunking sends content with BDAT (RFC 3030) to an upstream that offers it: one round trip
+	// a message less. The content then leaves before the recipients are accepted.
+	// +optional
+	Chunking bool `json:"chunking,omitempty"`
 	// unsignedHeaders are header fields that this upstream changes, such as Message-ID: they
 	// are left out of DKIM signatures.
 	// +optional
@@ -98,18 +103,6 @@ const (
 	// UpstreamTLSNone is no encryption; it needs an acknowledgement.
 	UpstreamTLSNone UpstreamTLSMode = "None"
 )
-
-// UpstreamAuth is how the relay logs in at an upstream.
-type UpstreamAuth struct {
-	// mechanism is the SASL mechanism. Without it the relay takes the best that the
-	// upstream offers.
-	// +optional
-	// +kubebuilder:validation:Enum=PLAIN;LOGIN
-	Mechanism string `json:"mechanism,omitempty"`
-	// secretRef is a Secret with username and password.
-	// +required
-	SecretRef LocalSecretReference `json:"secretRef"`
-}
 
 // UpstreamLimits bound what the relay asks of the upstream. Those that are not set are those of
 // the provider, where it is known to have them.

@@ -22,7 +22,7 @@ func goodFacts() *Facts {
 	relay := &v1alpha1.MailRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "mail", Name: "relay", Generation: 4}}
 	relay.Spec.Upstreams = []v1alpha1.Upstream{{
 		Name: "provider", Host: "smtp.example.net", Port: 465, CIDRs: []string{"192.0.2.0/24"},
-		Auth: &v1alpha1.UpstreamAuth{SecretRef: v1alpha1.LocalSecretReference{Name: "key"}},
+		Auth: &v1alpha1.UpstreamAuth{SecretRef: &v1alpha1.LocalSecretReference{Name: "key"}},
 	}}
 	return &Facts{
 		Relay: relay, Now: now, CertManagerInstalled: true, CertificateLoaded: true,
@@ -147,6 +147,14 @@ func TestMailRelay(t *testing.T) {
 			f.Pods[0].Report = failing("connect")
 			f.Pods[0].Report.Upstreams[0].Name = "second"
 		}, upstream, no, "UpstreamUnreachable", "Its mail goes to the other upstreams meanwhile", yes},
+		{"a token is refused", func(f *Facts) {
+			f.Relay.Spec.Upstreams[0].Auth.OAuth2 = &v1alpha1.UpstreamOAuth2{TokenURL: "https://login.example.net/token"}
+			f.Pods[0].Report = failing("authentication")
+		}, upstream, no, "UpstreamLoginRefused", "mend username, client-id, client-secret and refresh-token in Secret key", no},
+		{"a certificate is refused", func(f *Facts) {
+			f.Relay.Spec.Upstreams[0].Auth = &v1alpha1.UpstreamAuth{CertificateSecretRef: &v1alpha1.LocalSecretReference{Name: "pair"}}
+			f.Pods[0].Report = failing("authentication")
+		}, upstream, no, "UpstreamLoginRefused", "mend the certificate in Secret pair", no},
 		{"a DKIM key is missing of a relay with two upstreams", func(f *Facts) {
 			withSecond(f)
 			f.DKIM = []DKIMProblem{{Name: "s._domainkey.example.com", Secret: "key", Message: "has no dkim.key: add it"}}
@@ -174,7 +182,10 @@ func TestMailRelay(t *testing.T) {
 			f.Pods[0].Report.SendersRefused = []config.SenderReport{refusedSender}
 			f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old}
 		}, queue, no, "SenderRefused", "", no},
-		{"open port of a provider", withSecond, network, yes, "UpstreamPortsOpen", "port 587 is open", yes},
+		{"open ports of a provider and a token endpoint", func(f *Facts) {
+			withSecond(f)
+			f.Relay.Spec.Upstreams[1].Auth = &v1alpha1.UpstreamAuth{OAuth2: &v1alpha1.UpstreamOAuth2{TokenURL: "https://login.example.net/token"}}
+		}, network, yes, "UpstreamPortsOpen", "port 443, 587 is open", yes},
 		{"queue unknown", func(f *Facts) { f.Queue = nil }, queue, unknown, "NoReport", "", unknown},
 		{"young mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &young} }, queue, yes, "Delivering", "", yes},
 		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "waits since 2030-01-02T01:04:05Z, and the relay has delivered none since its pods started", yes},

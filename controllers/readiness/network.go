@@ -19,7 +19,7 @@ var networkRestricted = condition[*Facts]{
 	holds: func(f *Facts) finding {
 		if open := openPorts(f.Relay.Spec.Upstreams); len(open) > 0 {
 			return finding{reason: "UpstreamPortsOpen", message: fmt.Sprintf(
-				"a NetworkPolicy is in place; out, port %s is open to every address: set cidrs of the upstream to narrow it", strings.Join(open, ", "))}
+				"a NetworkPolicy is in place; out, port %s is open to every address: set cidrs of the upstream, or of its oauth2, to narrow it", strings.Join(open, ", "))}
 		}
 		return finding{reason: "PolicyApplied", message: "a NetworkPolicy closes all but mail"}
 	},
@@ -32,6 +32,9 @@ func openPorts(upstreams []v1alpha1.Upstream) []string {
 		u := &upstreams[i]
 		if len(u.CIDRs) == 0 {
 			open = append(open, resources.UpstreamPort(u))
+		}
+		if u.Auth != nil && u.Auth.OAuth2 != nil && len(u.Auth.OAuth2.CIDRs) == 0 {
+			open = append(open, resources.TokenPort(u.Auth.OAuth2))
 		}
 	}
 	slices.Sort(open)

@@ -87,9 +87,27 @@ func upstreamTakesOurLogin(f *Facts) *finding {
 				"upstream %s does not take mail without a login (%s): set auth.secretRef. %s", upstream.Name, report.LastError, meanwhile(f, upstream.Name))}
 		}
 		return &finding{reason: "UpstreamLoginRefused", message: fmt.Sprintf(
-			"upstream %s refuses the login (%s): mend username and password in Secret %s. %s", upstream.Name, report.LastError, upstream.Auth.SecretRef.Name, meanwhile(f, upstream.Name))}
+			"upstream %s refuses the login (%s): mend %s. %s", upstream.Name, report.LastError, credentialsOf(upstream.Auth), meanwhile(f, upstream.Name))}
 	}
 	return nil
+}
+
+// credentialsOf names the keys and Secrets that an upstream's login is made of.
+func credentialsOf(auth *v1alpha1.UpstreamAuth) string {
+	var parts []string
+	if auth.SecretRef != nil {
+		keys := resources.LoginKeys(auth)
+		last := len(keys) - 1
+		named := keys[last]
+		if last > 0 {
+			named = strings.Join(keys[:last], ", ") + " and " + named
+		}
+		parts = append(parts, fmt.Sprintf("%s in Secret %s", named, auth.SecretRef.Name))
+	}
+	if auth.CertificateSecretRef != nil {
+		parts = append(parts, "the certificate in Secret "+auth.CertificateSecretRef.Name)
+	}
+	return strings.Join(parts, " or ")
 }
 
 func upstreamIsReachable(f *Facts) *finding {

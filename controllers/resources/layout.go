@@ -29,10 +29,16 @@ const (
 	UsernameKey   = "username"
 	PasswordKey   = "password"
 	DKIMKey       = "dkim.key"
+
+	ClientIDKey     = "client-id"
+	ClientSecretKey = "client-secret"
+	RefreshTokenKey = "refresh-token"
+	// TokenCAKey is what the CA of a token endpoint is copied to, beside that of the upstream.
+	TokenCAKey = "token-ca.crt"
 )
 
-// UpstreamKey is the key, and file name, of what an upstream needs: its user name, password
-// or CA.
+// UpstreamKey is the key, and file name, of what an upstream needs: a credential, a certificate
+// or a CA.
 func UpstreamKey(upstream, key string) string { return upstream + "." + key }
 
 // DKIMFile is the key, and file name, of a DKIM key among what the upstreams need. No upstream's

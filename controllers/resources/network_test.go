@@ -113,10 +113,13 @@ func TestNetworkPolicyOfOtherSettings(t *testing.T) {
 func TestNetworkPolicyEgress(t *testing.T) {
 	t.Parallel()
 	relay := testRelay()
+	oauth2 := func(tokenURL string, cidrs ...string) *v1alpha1.UpstreamAuth {
+		return &v1alpha1.UpstreamAuth{OAuth2: &v1alpha1.UpstreamOAuth2{TokenURL: tokenURL, CIDRs: cidrs}}
+	}
 	relay.Spec.Upstreams = append(relay.Spec.Upstreams,
 		v1alpha1.Upstream{Name: "b", Host: "b.example", Port: 465, CIDRs: []string{"192.0.2.1/32"}},
-		v1alpha1.Upstream{Name: "c", Provider: "gmail"},
-		v1alpha1.Upstream{Name: "d", Provider: "microsoft-365"},
+		v1alpha1.Upstream{Name: "c", Provider: "gmail", Auth: oauth2("https://oauth2.googleapis.com/token")},
+		v1alpha1.Upstream{Name: "d", Provider: "microsoft-365", Auth: oauth2("https://login.example:8443/token", "2001:db8::/32")},
 		v1alpha1.Upstream{Name: "e", Provider: "gmail", TLS: "None"}) // Not a valid one: what cannot be known opens nothing
 	var got []string
 	for _, rule := range testPolicy(t, relay).Egress {
@@ -131,7 +134,7 @@ func TestNetworkPolicyEgress(t *testing.T) {
 	}
 	want := []string{
 		"[UDP 53 TCP 53] to []", "[TCP 587] to []", "[TCP 465] to [192.0.2.1/32]",
-		"[TCP 465] to []", "[TCP 587] to []",
+		"[TCP 465] to []", "[TCP 443] to []", "[TCP 587] to []", "[TCP 8443] to [2001:db8::/32]",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("egress is %q, want %q", got, want)

@@ -135,8 +135,8 @@ func blocks(cidrs []string) []*peer {
 }
 
 // egress opens port 53 to everywhere, since a node-local resolver has no pod to select, and
-// the port of each upstream: to its address blocks when they are given, as a policy cannot name a
-// host.
+// the ports of each upstream and its token endpoint: to their address blocks when they are given,
+// as a policy cannot name a host.
 func egress(relay *v1alpha1.MailRelay) []*egressRule {
 	rules := []*egressRule{
 		networkingv1ac.NetworkPolicyEgressRule().WithPorts(port(53, corev1.ProtocolUDP), tcp(53)),
@@ -144,6 +144,9 @@ func egress(relay *v1alpha1.MailRelay) []*egressRule {
 	for i := range relay.Spec.Upstreams {
 		upstream := &relay.Spec.Upstreams[i]
 		rules = append(rules, egressTo(UpstreamPort(upstream), upstream.CIDRs)...)
+		if upstream.Auth != nil && upstream.Auth.OAuth2 != nil {
+			rules = append(rules, egressTo(TokenPort(upstream.Auth.OAuth2), upstream.Auth.OAuth2.CIDRs)...)
+		}
 	}
 	return rules
 }

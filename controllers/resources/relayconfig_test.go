@@ -110,7 +110,7 @@ func TestStartHashFollowsWhatIsReadAtStartOnly(t *testing.T) {
 	}{
 		{"upstream", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "other.example.net" }, false},
 		{"another upstream and a route to it", func(r *v1alpha1.MailRelay) {
-			r.Spec.Upstreams = append(r.Spec.Upstreams, v1alpha1.Upstream{Name: "bulk", Provider: "postmark", Order: 1})
+			r.Spec.Upstreams = append(r.Spec.Upstreams, v1alpha1.Upstream{Name: "bulk", Provider: "postmark", Order: 1, Chunking: true})
 			r.Spec.Routes = []v1alpha1.Route{{Senders: []string{"example.com"}, Upstreams: []string{"bulk"}}}
 		}, false},
 		{"lifetime", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Lifetime = &metav1.Duration{Duration: time.Hour} }, false},

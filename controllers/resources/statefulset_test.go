@@ -19,7 +19,7 @@ func testRelay() *v1alpha1.MailRelay {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "mail", Name: "relay"},
 		Spec: v1alpha1.MailRelaySpec{
 			Upstreams: []v1alpha1.Upstream{{Name: "provider", Host: "smtp.example.net", Port: 587, TLS: "StartTLS",
-				Auth: &v1alpha1.UpstreamAuth{SecretRef: v1alpha1.LocalSecretReference{Name: "provider"}}}},
+				Auth: &v1alpha1.UpstreamAuth{SecretRef: &v1alpha1.LocalSecretReference{Name: "provider"}}}},
 		},
 	}
 }

@@ -2,6 +2,8 @@ package resources
 
 import (
 	"cmp"
+	"net/url"
+	"strconv"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/provider"
@@ -39,4 +41,31 @@ func UpstreamPort(upstream *v1alpha1.Upstream) int32 {
 		return int32(p.StartTLS)
 	}
 	return 0
+}
+
+// TokenPort is the port of a token endpoint.
+func TokenPort(oauth2 *v1alpha1.UpstreamOAuth2) int32 {
+	const https = 443
+	if u, err := url.Parse(oauth2.TokenURL); err == nil {
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil && port > 0 {
+			return int32(port)
+		}
+	}
+	return https
+}
+
+// LoginKeys are the keys that a login needs of the Secret that secretRef names; none without a
+// secretRef.
+func LoginKeys(auth *v1alpha1.UpstreamAuth) []string {
+	switch {
+	case auth.SecretRef == nil:
+		return nil
+	case auth.OAuth2 != nil && auth.OAuth2.Grant == v1alpha1.GrantClientCredentials:
+		return []string{UsernameKey, ClientIDKey, ClientSecretKey}
+	case auth.OAuth2 != nil:
+		return []string{UsernameKey, ClientIDKey, ClientSecretKey, RefreshTokenKey}
+	case auth.Mechanism == "EXTERNAL":
+		return []string{UsernameKey}
+	}
+	return []string{UsernameKey, PasswordKey}
 }

@@ -56,17 +56,17 @@ func TestRelayConfigCarriesUpstreamsAndRoutes(t *testing.T) {
 	t.Parallel()
 	relay := testRelay()
 	first := &relay.Spec.Upstreams[0]
-	first.Order, first.Weight = 2, ptr.To[int32](7)
+	first.Order, first.Weight, first.Chunking = 2, ptr.To[int32](7), true
 	relay.Spec.Upstreams = append(relay.Spec.Upstreams, v1alpha1.Upstream{Name: "bulk", Provider: "postmark"})
 	relay.Spec.Routes = []v1alpha1.Route{
 		{Senders: []string{"news.example.com", "<>"}, Recipients: []string{"*.example.net"}, Upstreams: []string{"bulk", "provider"}},
 		{Upstreams: []string{"provider"}},
 	}
 	c := parsed(t, relay)
-	if u := c.Upstreams[0]; u.Order != 2 || u.Weight != 7 {
+	if u := c.Upstreams[0]; u.Order != 2 || u.Weight != 7 || !u.Chunking {
 		t.Errorf("upstream = %+v", u)
 	}
-	if u := c.Upstreams[1]; u.Provider != "postmark" || u.Order != 0 || u.Weight != 1 {
+	if u := c.Upstreams[1]; u.Provider != "postmark" || u.Order != 0 || u.Weight != 1 || u.Chunking {
 		t.Errorf("upstream = %+v", u)
 	}
 	want := []config.Route{
@@ -112,6 +112,41 @@ func TestPodsShareLimits(t *testing.T) {
 		tc.want.MessagesPerConnection, tc.want.RecipientsPerMessage = 100, 100
 		if got := parsed(t, relay).Upstreams[0].Limits; !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: limits = %+v, want %+v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestLoginsOfTheRelay(t *testing.T) {
+	t.Parallel()
+	secret := &v1alpha1.LocalSecretReference{Name: "s"}
+	file := func(key string) string { return "/etc/mailrelay/upstreams/provider." + key }
+	pair := config.KeyPair{CertFile: file("tls.crt"), KeyFile: file("tls.key")}
+	for _, tc := range []struct {
+		name string
+		auth v1alpha1.UpstreamAuth
+		want config.Auth
+	}{
+		{"password", v1alpha1.UpstreamAuth{SecretRef: secret},
+			config.Auth{UsernameFile: file("username"), PasswordFile: file("password")}},
+		{"SCRAM", v1alpha1.UpstreamAuth{Mechanism: "SCRAM-SHA-256", SecretRef: secret},
+			config.Auth{Mechanism: "SCRAM-SHA-256", UsernameFile: file("username"), PasswordFile: file("password")}},
+		{"refresh token", v1alpha1.UpstreamAuth{SecretRef: secret, OAuth2: &v1alpha1.UpstreamOAuth2{TokenURL: "https://login.example/t", Scopes: []string{"mail"}}},
+			config.Auth{UsernameFile: file("username"), OAuth2: config.OAuth2{TokenURL: "https://login.example/t", Scopes: []string{"mail"},
+				ClientIDFile: file("client-id"), ClientSecretFile: file("client-secret"), RefreshTokenFile: file("refresh-token")}}},
+		{"client credentials", v1alpha1.UpstreamAuth{Mechanism: "XOAUTH2", SecretRef: secret, OAuth2: &v1alpha1.UpstreamOAuth2{
+			TokenURL: "https://login.example/t", Grant: "ClientCredentials", CASecretRef: secret}},
+			config.Auth{Mechanism: "XOAUTH2", UsernameFile: file("username"), OAuth2: config.OAuth2{TokenURL: "https://login.example/t",
+				ClientIDFile: file("client-id"), ClientSecretFile: file("client-secret"), CAFile: file("token-ca.crt")}}},
+		{"certificate", v1alpha1.UpstreamAuth{CertificateSecretRef: secret}, config.Auth{Certificate: pair}},
+		{"EXTERNAL", v1alpha1.UpstreamAuth{Mechanism: "EXTERNAL", CertificateSecretRef: secret, SecretRef: secret},
+			config.Auth{Mechanism: "EXTERNAL", UsernameFile: file("username"), Certificate: pair}},
+		{"certificate and password", v1alpha1.UpstreamAuth{CertificateSecretRef: secret, SecretRef: secret},
+			config.Auth{UsernameFile: file("username"), PasswordFile: file("password"), Certificate: pair}},
+	} {
+		relay := testRelay()
+		relay.Spec.Upstreams[0].Auth = &tc.auth
+		if got := parsed(t, relay).Upstreams[0].Auth; !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%s: auth = %+v, want %+v", tc.name, got, tc.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package resources
 import (
 	"path"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
@@ -38,14 +39,11 @@ func upstreamConfig(upstream *v1alpha1.Upstream, pods int) config.Upstream {
 			RecipientsPerMessage:  int(ptr.Deref(upstream.Limits.RecipientsPerMessage, 0)),
 			Rates:                 rates(upstream, pods),
 		},
+		Chunking:        upstream.Chunking,
 		UnsignedHeaders: upstream.UnsignedHeaders,
 	}
 	if upstream.Auth != nil {
-		out.Auth = config.Auth{
-			Mechanism:    upstream.Auth.Mechanism,
-			UsernameFile: upstreamFile(upstream, UsernameKey),
-			PasswordFile: upstreamFile(upstream, PasswordKey),
-		}
+		out.Auth = authConfig(upstream)
 	}
 	if upstream.CASecretRef != nil {
 		out.CAFile = upstreamFile(upstream, CAKey)
@@ -73,6 +71,31 @@ func rates(upstream *v1alpha1.Upstream, pods int) []config.Rate {
 	if p := provider.Lookup(upstream.Provider); out == nil && p != nil {
 		for _, r := range config.RatesOf(p) {
 			out = append(out, share.Rate(r, pods))
+		}
+	}
+	return out
+}
+
+func authConfig(upstream *v1alpha1.Upstream) config.Auth {
+	auth := upstream.Auth
+	out := config.Auth{Mechanism: auth.Mechanism}
+	files := map[string]*string{
+		UsernameKey: &out.UsernameFile, PasswordKey: &out.PasswordFile, ClientIDKey: &out.OAuth2.ClientIDFile,
+		ClientSecretKey: &out.OAuth2.ClientSecretFile, RefreshTokenKey: &out.OAuth2.RefreshTokenFile,
+	}
+	for _, key := range LoginKeys(auth) {
+		*files[key] = upstreamFile(upstream, key)
+	}
+	if auth.OAuth2 != nil {
+		out.OAuth2.TokenURL, out.OAuth2.Scopes = auth.OAuth2.TokenURL, auth.OAuth2.Scopes
+		if auth.OAuth2.CASecretRef != nil {
+			out.OAuth2.CAFile = upstreamFile(upstream, TokenCAKey)
+		}
+	}
+	if auth.CertificateSecretRef != nil {
+		out.Certificate = config.KeyPair{
+			CertFile: upstreamFile(upstream, corev1.TLSCertKey),
+			KeyFile:  upstreamFile(upstream, corev1.TLSPrivateKeyKey),
 		}
 	}
 	return out

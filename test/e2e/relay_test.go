@@ -45,7 +45,7 @@ func newRelay(p *provider) *v1alpha1.MailRelay {
 func (p *provider) upstream(name string) v1alpha1.Upstream {
 	return v1alpha1.Upstream{
 		Name: name, Host: p.host(), Port: 1465, TLS: v1alpha1.UpstreamTLSImplicit,
-		Auth:        &v1alpha1.UpstreamAuth{SecretRef: v1alpha1.LocalSecretReference{Name: "provider"}},
+		Auth:        &v1alpha1.UpstreamAuth{SecretRef: &v1alpha1.LocalSecretReference{Name: "provider"}},
 		CASecretRef: &v1alpha1.LocalSecretReference{Name: "provider-ca"},
 	}
 }
