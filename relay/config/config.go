@@ -26,6 +26,7 @@ type Config struct {
 	Queue   Queue     `yaml:"queue,omitempty"`
 	Message Message   `yaml:"message,omitempty"`
 	DKIM    []DKIMKey `yaml:"dkim,omitempty"`
+	Probe   Probe     `yaml:"probe,omitempty"`
 	Logging Logging   `yaml:"logging,omitempty"`
 	Admin   Admin     `yaml:"admin,omitempty"`
 }

@@ -27,6 +27,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Message.MaxRecipients, 100)
 	setDefault(&c.Message.BareLF, BareLFNormalize)
 	setDefault(&c.Message.MissingFrom, MissingFromAdd)
+	c.Probe.setDefaults()
 	setDefault(&c.Logging.Level, LevelInfo)
 	setDefault(&c.Logging.Recipients, RecipientsFull)
 	c.Admin.setDefaults()

@@ -46,6 +46,7 @@ func TestParseFillsDefaults(t *testing.T) {
 			RetryMax: 30 * time.Minute, SenderHold: 24 * time.Hour, LowSpace: 64 << 20,
 		},
 		Message: Message{MaxSize: 25 << 20, MaxRecipients: 100, BareLF: "Normalize", MissingFrom: "Add"},
+		Probe:   Probe{Interval: 5 * time.Minute},
 		Logging: Logging{Level: "Info", Recipients: "Full"},
 		Admin:   Admin{Probes: ":8080", Metrics: ":9090", Status: "off"},
 	}
@@ -115,6 +116,8 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"rewriting nothing", "version: 1", "version: 1\nmessage: {rewrite: [{match: \"a b\", to: example.com}]}", `message.rewrite[0].match: "a b" matches no sender`},
 		{"rewriting to nothing", "version: 1", "version: 1\nmessage: {rewrite: [{match: \"*\", to: \"*.example.com\"}]}", `message.rewrite[0].to: "*.example.com" is not an address or domain`},
 		{"level", "version: 1", "version: 1\nlogging: {level: trace}", `logging.level: "trace" is not possible: write Debug, Info, Warn or Error`},
+		{"probe interval", "version: 1", "version: 1\nprobe: {interval: 1s}", "probe.interval: 1s is too often, upstreams would take it for an attack: write at least 10s"},
+		{"login host", "version: 1", "version: 1\nprobe: {loginHost: \"here:465\"}", `probe.loginHost: "here:465" is not a host name: write what "hostname" prints`},
 		{"status without a CA", "version: 1", "version: 1\nadmin: {status: \":8443\"}", "admin.statusClientCAFile: missing"},
 		{"half a key pair", "  internal:", "  external: {certFile: x}\n  internal:", "line 4: tls.external: certFile and keyFile go together"},
 		{"user file twice", "version: 1", "version: 1\nusers: {files: [a, a]}", "users.files[1]: a is listed twice"},

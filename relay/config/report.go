@@ -68,4 +68,6 @@ type UpstreamReport struct {
 	LastErrorTime time.Time `json:"lastErrorTime,omitzero"`
 	// LastErrorClass is its class: connect, tls, authentication, throttle.
 	LastErrorClass string `json:"lastErrorClass,omitempty"`
+	// Probe is what the newest session showed; nil before the first one.
+	Probe *ProbeReport `json:"probe,omitempty"`
 }

@@ -81,6 +81,7 @@ func (c *Config) validate(k *checker) {
 	c.Queue.validate(k)
 	c.Message.validate(k)
 	c.validateDKIM(k)
+	c.Probe.validate(k)
 	c.Logging.validate(k)
 	c.Admin.validate(k)
 }
