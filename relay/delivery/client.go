@@ -26,6 +26,10 @@ type dialer struct {
 	sessions tls.ClientSessionCache
 	// tokens are those to log in with; without them each login gets its own.
 	tokens *tokenSource
+	// withoutLogin ends the opening of a session before the login.
+	withoutLogin bool
+	// observe is told what each session showed, or each failure to open one; may be nil.
+	observe func(facts)
 }
 
 // connection is a session with an upstream. It is used by one goroutine at a time.
@@ -33,12 +37,13 @@ type connection struct {
 	// raw is the TCP connection: closing it ends any step at once.
 	raw net.Conn
 	// conn is raw, or TLS over it.
-	conn       net.Conn
-	r          *bufio.Reader
-	w          *bufio.Writer
-	timeouts   Timeouts
-	extensions extensions
-	limits     limits
+	conn     net.Conn
+	r        *bufio.Reader
+	w        *bufio.Writer
+	timeouts Timeouts
+	// plaintext are the extensions before STARTTLS.
+	plaintext, extensions extensions
+	limits                limits
 	// chunking means that content goes out with BDAT.
 	chunking bool
 	// domains are those of the recipients that were named, when the upstream limits them.
@@ -59,20 +64,29 @@ type connection struct {
 // connect opens a session: TCP, greeting, TLS, EHLO, login. The session is over when ctx is
 // done before connect returns.
 func (d *dialer) connect(ctx context.Context) (*connection, *Error) {
-	address := net.JoinHostPort(d.upstream.Host, strconv.Itoa(d.upstream.Port))
-	raw, err := (&net.Dialer{Timeout: d.timeouts.Connect}).DialContext(ctx, "tcp", address)
+	raw, err := d.dial(ctx)
 	if err != nil {
-		return nil, lost(StepConnect, err)
+		return nil, d.tell(nil, lost(StepConnect, err))
 	}
-	c := &connection{raw: raw, timeouts: d.timeouts}
-	c.use(raw)
+	c := newConnection(raw, d.timeouts)
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
-	if failure := d.open(ctx, c); failure != nil {
+	if failure := d.tell(c, d.open(ctx, c)); failure != nil {
 		_ = raw.Close()
 		return nil, failure
 	}
 	return c, nil
+}
+
+func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
+	address := net.JoinHostPort(d.upstream.Host, strconv.Itoa(d.upstream.Port))
+	return (&net.Dialer{Timeout: d.timeouts.Connect}).DialContext(ctx, "tcp", address)
+}
+
+func newConnection(raw net.Conn, timeouts Timeouts) *connection {
+	c := &connection{raw: raw, timeouts: timeouts}
+	c.use(raw)
+	return c
 }
 
 // open makes a session of a connection.
@@ -98,6 +112,9 @@ func (d *dialer) open(ctx context.Context, c *connection) *Error {
 	}
 	c.limits = c.extensions.limits()
 	c.chunking = d.upstream.Chunking && c.extensions.has("CHUNKING")
+	if d.withoutLogin {
+		return nil
+	}
 	return d.authenticate(ctx, c)
 }
 

@@ -22,6 +22,8 @@ type Options struct {
 	// StopTimeout is how long attempts under way may go on after Run's context is done.
 	// Default 20s.
 	StopTimeout time.Duration
+	// Prober learns from the sessions with upstreams; may be nil.
+	Prober *Prober
 	// Clock is the system's when nil.
 	Clock Clock
 	// Rand returns random numbers in [0,1); math/rand's when nil.

@@ -45,6 +45,8 @@ type script struct {
 	logins *logins
 	// wantCertificate asks for one in the TLS handshake.
 	wantCertificate bool
+	// shape changes the certificate before it is signed; may be nil.
+	shape func(*x509.Certificate)
 }
 
 // server is an upstream on a real socket.
@@ -109,6 +111,9 @@ func (s *server) makeCertificate(t *testing.T) {
 	} else {
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	}
+	if s.script.shape != nil {
+		s.script.shape(template)
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +167,11 @@ func (s *server) serve(conn net.Conn) {
 		s.mu.Unlock()
 	}()
 	if s.script.mode == config.TLSImplicit {
-		conn = tls.Server(conn, s.tls)
+		encrypted := tls.Server(conn, s.tls)
+		if encrypted.Handshake() != nil {
+			return
+		}
+		conn = encrypted
 	}
 	one.use(conn)
 	one.say("GREETING", "", "220 upstream.test ESMTP")

@@ -29,6 +29,7 @@ func (d *dialer) startTLS(ctx context.Context, c *connection) *Error {
 		// pass for the first reply inside TLS.
 		return noTLS(StepSTARTTLS, errors.New("the upstream sent more than its reply to STARTTLS before the TLS handshake"))
 	}
+	c.plaintext = c.extensions
 	if failure := d.handshake(ctx, c); failure != nil {
 		return failure
 	}
@@ -45,7 +46,9 @@ func (d *dialer) handshake(ctx context.Context, c *connection) *Error {
 	}
 	encrypted := tls.Client(c.raw, d.tlsConfig())
 	if err := encrypted.HandshakeContext(ctx); err != nil {
-		return noTLS(StepTLS, explainHandshake(err))
+		failure := noTLS(StepTLS, explainHandshake(err))
+		failure.Err = err
+		return failure
 	}
 	c.use(encrypted)
 	return nil

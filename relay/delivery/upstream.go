@@ -52,6 +52,7 @@ func (s *Scheduler) newPool(u config.ResolvedUpstream, connections prometheus.Ga
 			timeouts: s.options.Timeouts,
 			sessions: tls.NewLRUClientSessionCache(tlsSessions),
 			tokens:   s.options.Tokens.of(u, s.options.Clock),
+			observe:  s.options.Prober.observer(u),
 		},
 		clock:                 s.options.Clock,
 		messagesPerConnection: u.Limits.MessagesPerConnection,
