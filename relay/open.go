@@ -35,7 +35,7 @@ func open(o Options, snapshot *config.Snapshot) (*parts, error) {
 	return p, nil
 }
 
-// openSpool opens the spool and the scheduler that empties it.
+// openSpool opens the spool, the scheduler that empties it, and what looks at the upstreams.
 func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error {
 	store, err := spool.Open(spool.Options{
 		Directory: c.Queue.Directory,
@@ -49,9 +49,17 @@ func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error
 		return fmt.Errorf("open the spool: %w", err)
 	}
 	p.store = store
+	p.prober = delivery.NewProber(delivery.ProberOptions{
+		Snapshot: p.current.Load(),
+		// It does not run before there is a scheduler.
+		Uses:   func() []config.UpstreamReport { return p.scheduler.Reports() },
+		Logger: p.log,
+	})
+	registry.MustRegister(admin.NewUpstreamCollector(p.prober.Reports))
 	p.scheduler = delivery.New(delivery.Options{
 		Spool:       store,
 		Snapshot:    p.current.Load(),
+		Prober:      p.prober,
 		StopTimeout: deliveryTimeout,
 		Logger:      p.log,
 		Registerer:  registry,

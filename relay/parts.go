@@ -29,6 +29,7 @@ type parts struct {
 	users     policy.Users
 	store     *spool.Store
 	scheduler *delivery.Scheduler
+	prober    *delivery.Prober
 	door      *frontdoor.Door
 	server    *submission.Server
 	admin     *admin.Server
@@ -49,6 +50,7 @@ func (p *parts) apply(s *config.Snapshot) {
 	p.users.Replace(s.Users)
 	p.store.SetLowSpace(s.Config.Queue.LowSpace)
 	p.scheduler.Apply(s)
+	p.prober.Apply(s)
 	p.current.Store(s)
 }
 
@@ -60,7 +62,7 @@ func (p *parts) report() config.Report {
 		Users:        len(s.Users),
 		Certificates: s.Certificates(),
 		Queue:        p.scheduler.Queue(),
-		Upstreams:    p.scheduler.Reports(),
+		Upstreams:    p.prober.Reports(),
 
 		SendersRefused: p.scheduler.SendersRefused(),
 	}

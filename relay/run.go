@@ -41,6 +41,7 @@ func (t *task) end() error {
 func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Addresses)) error {
 	watching := start(func(ctx context.Context) error { loader.Watch(ctx, p.apply); return nil })
 	delivering := start(p.scheduler.Run)
+	probing := start(p.prober.Run)
 	submitting := start(p.submit)
 	administering := start(p.admin.Serve)
 	p.ready.Store(true)
@@ -60,6 +61,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	}
 	p.ready.Store(false)
 	_ = watching.end()
+	probing.stop()
 	if failed {
 		// Nothing that clients or upstreams say can be written down any more. Waiting for
 		// them would only make more of what has to be done again.
@@ -68,7 +70,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 		return errors.Join(p.store.Err(), p.door.Close())
 	}
 	p.log.Info("stopping")
-	err := errors.Join(p.drain(submitting), delivering.end(), p.store.Close(), administering.end())
+	err := errors.Join(p.drain(submitting), delivering.end(), probing.end(), p.store.Close(), administering.end())
 	if err == nil {
 		p.log.Info("stopped")
 	}
