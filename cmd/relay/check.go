@@ -17,10 +17,14 @@ import (
 
 func newCheckCommand() *cobra.Command {
 	var path string
+	var probe bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check relay.yaml, all files that it points at, and the directory of the queue",
-		Args:  cobra.NoArgs,
+		Long: "Checks relay.yaml, all files that it points at, and the directory of the queue.\n" +
+			"With --probe it also opens a session with each upstream and logs in, without sending\n" +
+			"mail. It ends within half a minute, and fails when an upstream cannot be used.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			snapshot, err := config.Load(path)
 			if err != nil {
@@ -30,10 +34,14 @@ func newCheckCommand() *cobra.Command {
 			if err := errors.Join(problems...); err != nil {
 				return err
 			}
-			return summarise(cmd.OutOrStdout(), snapshot)
+			if err := summarise(cmd.OutOrStdout(), snapshot); err != nil || !probe {
+				return err
+			}
+			return probeUpstreams(cmd.Context(), cmd.OutOrStdout(), snapshot)
 		},
 	}
 	addConfigFlag(cmd, &path)
+	cmd.Flags().BoolVar(&probe, "probe", false, "try each upstream, the login included")
 	return cmd
 }
 
@@ -55,6 +63,10 @@ func summarise(w io.Writer, s *config.Snapshot) error {
 		}
 	}
 	lines = append(lines, fmt.Sprintf("users: %d", len(s.Users)), "spool: "+filepath.Clean(c.Queue.Directory))
+	return printLines(w, lines)
+}
+
+func printLines(w io.Writer, lines []string) error {
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
