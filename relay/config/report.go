@@ -68,6 +68,8 @@ type UpstreamReport struct {
 	LastErrorTime time.Time `json:"lastErrorTime,omitzero"`
 	// LastErrorClass is its class: connect, tls, authentication, throttle.
 	LastErrorClass string `json:"lastErrorClass,omitempty"`
+	// LastErrorStep is the step of the session in which it happened, such as "AUTH".
+	LastErrorStep string `json:"lastErrorStep,omitempty"`
 	// Probe is what the newest session showed; nil before the first one.
 	Probe *ProbeReport `json:"probe,omitempty"`
 }

@@ -82,10 +82,16 @@ func (e *Error) concernsUpstream() bool {
 	case ClassTLS, ClassAuthentication:
 		return true
 	case ClassConnect, ClassThrottle:
-		switch e.Step {
-		case StepConnect, StepTLS, StepGreeting, StepEHLO, StepSTARTTLS, StepAUTH:
-			return true
-		}
+		return e.Step.opens()
+	}
+	return false
+}
+
+// opens reports whether the step is before the first message.
+func (s Step) opens() bool {
+	switch s {
+	case StepConnect, StepTLS, StepGreeting, StepEHLO, StepSTARTTLS, StepAUTH:
+		return true
 	}
 	return false
 }

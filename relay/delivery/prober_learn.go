@@ -17,7 +17,9 @@ func (p *Prober) Reports() []config.UpstreamReport {
 	for _, t := range p.targets {
 		report := config.UpstreamReport{Name: t.upstream.Name}
 		for _, use := range uses {
-			if use.Name == report.Name {
+			if use.Name == report.Name && t.disproves(use) {
+				report.LastSuccess = use.LastSuccess
+			} else if use.Name == report.Name {
 				report = use
 			}
 		}
@@ -25,6 +27,16 @@ func (p *Prober) Reports() []config.UpstreamReport {
 		reports = append(reports, report)
 	}
 	return reports
+}
+
+// disproves reports whether a session was opened since a delivery could not open one: there may be
+// no other delivery for long that would show it.
+func (t *target) disproves(use config.UpstreamReport) bool {
+	if t.report == nil || !t.report.Usable() || !Step(use.LastErrorStep).opens() || !t.report.Time.After(use.LastErrorTime) {
+		return false
+	}
+	login := t.report.Login
+	return Step(use.LastErrorStep) != StepAUTH || login != nil && login.Time.After(use.LastErrorTime)
 }
 
 // observer returns what the sessions of deliveries to an upstream are told to, nil for a nil

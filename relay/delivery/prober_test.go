@@ -21,13 +21,13 @@ type testProber struct {
 	clock    *fakeClock
 	logs     *syncBuffer
 	snapshot config.Snapshot
-	// lastSuccess is what the scheduler tells.
-	lastSuccess time.Time
+	// use is what the scheduler tells.
+	use config.UpstreamReport
 }
 
 func newTestProber(t *testing.T, s script, change ...func(*config.Config, *config.ResolvedUpstream)) *testProber {
 	t.Helper()
-	p := &testProber{t: t, srv: newServer(t, s), clock: newFakeClock(), logs: new(syncBuffer)}
+	p := &testProber{t: t, srv: newServer(t, s), clock: newFakeClock(), logs: new(syncBuffer), use: config.UpstreamReport{Name: "test"}}
 	c := &config.Config{Hostname: "relay.test", Probe: config.Probe{Interval: 5 * time.Minute}}
 	u := p.srv.upstream()
 	for _, f := range change {
@@ -40,7 +40,7 @@ func newTestProber(t *testing.T, s script, change ...func(*config.Config, *confi
 		Snapshot: &p.snapshot, Clock: p.clock, Host: "this", Rand: func() float64 { return 0.5 },
 		Logger: slog.New(slog.NewTextHandler(p.logs, nil)), timeouts: timeouts,
 		Uses: func() []config.UpstreamReport {
-			return []config.UpstreamReport{{Name: "test", LastSuccess: p.lastSuccess}}
+			return []config.UpstreamReport{p.use}
 		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -241,7 +241,7 @@ func TestDeliveriesTakeThePlaceOfProbes(t *testing.T) {
 	}
 	p.want("until the interval is over", 4*time.Minute-1, 0, 0)
 	// Messages over a connection that is open for long show as much.
-	p.lastSuccess = p.clock.Now()
+	p.use.LastSuccess = p.clock.Now()
 	p.want("after a message", 4*time.Minute, 0, 0)
 	p.want("without one", time.Minute, 1, 1)
 }
@@ -267,7 +267,7 @@ func TestFailureOfADeliveryIsLookedInto(t *testing.T) {
 	t.Parallel()
 	p := newTestProber(t, script{mode: config.TLSStartTLS})
 	p.want("start", 0, 1, 0)
-	p.lastSuccess = p.clock.Now()
+	p.use.LastSuccess = p.clock.Now()
 	p.clock.advance(time.Minute)
 	p.deliver(func(d *dialer) { d.upstream.RootCAs = nil; d.hostname = "other" })
 	if r := p.report(); !r.Reachable {
@@ -279,6 +279,38 @@ func TestFailureOfADeliveryIsLookedInto(t *testing.T) {
 	p.want("soon", time.Second, 1, 0)
 	p.deliver(func(d *dialer) { d.upstream.RootCAs = nil; d.observe = p.observer(config.ResolvedUpstream{}) })
 	p.want("a session of before a change", 4*time.Minute, 0, 0)
+}
+
+// After a failover nothing may be delivered to an upstream for long.
+func TestSessionDisprovesTheErrorOfADelivery(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		step      Step
+		disproved bool
+	}{{StepConnect, true}, {StepSTARTTLS, true}, {StepAUTH, true}, {StepMAIL, false}, {StepEndOfData, false}} {
+		p := newTestProber(t, script{mode: config.TLSImplicit}, withLogin)
+		p.use.LastError, p.use.LastErrorTime, p.use.LastErrorStep = "it said no", p.clock.Now(), string(tt.step)
+		p.clock.advance(0)
+		if r := p.Reports()[0]; r.LastError == "" {
+			t.Errorf("%s: a session of the same time disproves it", tt.step)
+		}
+		p.clock.advance(5 * time.Minute)
+		if r := p.Reports()[0]; (r.LastError == "") != tt.disproved {
+			t.Errorf("%s: after a session %+v", tt.step, r)
+		}
+	}
+}
+
+func TestSessionWithoutLoginDisprovesNoRefusal(t *testing.T) {
+	t.Parallel()
+	p := newTestProber(t, script{mode: config.TLSImplicit}, withLogin, func(c *config.Config, _ *config.ResolvedUpstream) {
+		c.Probe.LoginHost = "another"
+	})
+	p.use.LastError, p.use.LastErrorTime, p.use.LastErrorStep = "it said no", p.clock.Now(), string(StepAUTH)
+	p.clock.advance(5 * time.Minute)
+	if r := p.Reports()[0]; r.LastError == "" {
+		t.Errorf("report %+v", r)
+	}
 }
 
 func TestCertificateIsSeenThoughDeliveriesResumeTLS(t *testing.T) {

@@ -86,6 +86,7 @@ func (u *upstream) failed(e *Error, now time.Time) {
 		u.report.LastError = e.Error()
 		u.report.LastErrorTime = now
 		u.report.LastErrorClass = string(e.Class)
+		u.report.LastErrorStep = string(e.Step)
 	}
 }
 
