@@ -176,8 +176,12 @@ func TestProbeEndsInTime(t *testing.T) {
 	srv := newServer(t, script{mode: config.TLSStartTLS, on: in(1<<30, "EHLO", hang)})
 	timeouts := impatientProbe()
 	timeouts.Command, timeouts.whole = time.Hour, 200*time.Millisecond
+	began := time.Now()
 	if r := probeOf(srv.upstream(), timeouts); r.Fault != config.FaultSession || !strings.Contains(r.Error, "gives no answer to EHLO") {
 		t.Errorf("found %s: %s", r.Fault, r.Error)
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("it took %s", took)
 	}
 	d := defaultProbeTimeouts()
 	if whole := d.whole + d.Quit; whole > 30*time.Second {

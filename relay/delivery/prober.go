@@ -11,13 +11,13 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-const (
-	// probeAgain is the pause after a probe that found something wrong.
-	probeAgain = 45 * time.Second
-	// certificateAge is for how long sessions may show nothing new of an upstream's certificate:
-	// those that resume TLS do not.
-	certificateAge = time.Hour
-)
+// certificateAge is for how long sessions may show nothing new of an upstream's certificate: those
+// that resume TLS do not.
+const certificateAge = time.Hour
+
+// probeAgain are the pauses after probes that found something wrong. The first are short: an
+// upstream that was just set up may be a moment late.
+var probeAgain = backoff{5 * time.Second, 45 * time.Second}
 
 // ProberOptions say what a Prober works with.
 type ProberOptions struct {
@@ -100,6 +100,8 @@ type target struct {
 	// probed is when the last probe began, and inspected when the upstream last showed its
 	// certificate.
 	probed, inspected time.Time
+	// failures in a row of probes.
+	failures int
 	// used is when a delivery last showed that all is well, and doubted when one last did not.
 	used, doubted time.Time
 }
@@ -210,8 +212,8 @@ func (p *Prober) rearm(t *target) {
 // pause is the time from one probe of a target to the next.
 func (p *Prober) pause(t *target) time.Duration {
 	pause := p.settings.Interval
-	if t.report != nil && !t.report.Reachable {
-		pause = min(pause, probeAgain)
+	if t.failures > 0 {
+		pause = min(pause, probeAgain.after(t.failures))
 	}
 	return spread(pause, p.options.Rand())
 }
@@ -283,6 +285,21 @@ func (p *Prober) end(t *target, f facts, is finding) {
 		// What was cut off looks like a fault.
 		return
 	}
-	p.learn(t, f, is)
+	if is.fault != "" {
+		t.failures++
+	}
+	if t.failures != 1 || !mayPass(is.fault) {
+		p.learn(t, f, is)
+	}
 	p.arm(t, p.pause(t))
+}
+
+// mayPass reports whether a fault is one that networks have for a moment, as right after the start
+// of a pod. The next probe, a few seconds later, has to confirm it.
+func mayPass(fault config.Fault) bool {
+	switch fault {
+	case config.FaultUnresolved, config.FaultUnreachable, config.FaultSession, config.FaultTLS:
+		return true
+	}
+	return false
 }

@@ -76,7 +76,7 @@ func (p *Prober) hasten(t *target) {
 	}
 	now := p.options.Clock.Now()
 	t.doubted = now
-	if soon := t.probed.Add(min(probeAgain, p.settings.Interval)); soon.Before(t.due) {
+	if soon := t.probed.Add(min(probeAgain.longest, p.settings.Interval)); soon.Before(t.due) {
 		p.arm(t, max(0, soon.Sub(now)))
 	}
 }
@@ -98,6 +98,9 @@ func (p *Prober) learn(t *target, f facts, is finding) {
 	}
 	if f.loggedIn() || f.loginFailed() {
 		t.logins.tried(f.loggedIn(), now, p.settings.Interval)
+	}
+	if report.Reachable {
+		t.failures = 0
 	}
 	keepWords(old, report, f)
 	t.report = report

@@ -135,9 +135,13 @@ func TestUpstreamIsProbedAtOnceAndThenAtTheInterval(t *testing.T) {
 
 func TestBrokenUpstreamIsProbedMoreOften(t *testing.T) {
 	t.Parallel()
-	p := newTestProber(t, script{mode: config.TLSNone, on: in(3, "GREETING", "554 no")})
+	p := newTestProber(t, script{mode: config.TLSNone, on: in(7, "GREETING", "554 no")})
 	p.want("start", 0, 1, 0)
-	p.want("broken", 90*time.Second, 2, 0)
+	if p.Reports()[0].Probe != nil {
+		t.Error("one failure alone is taken for a fault")
+	}
+	p.want("just set up", (5+10+20+40)*time.Second, 4, 0)
+	p.want("broken for good", 90*time.Second, 2, 0)
 	if r := p.report(); r.Reachable || r.Fault != config.FaultSession {
 		t.Errorf("report %+v", r)
 	}
@@ -246,6 +250,21 @@ func TestDeliveriesTakeThePlaceOfProbes(t *testing.T) {
 	p.want("without one", time.Minute, 1, 1)
 }
 
+// A message that is taken over a connection that is open for long tells that the login works.
+func TestDeliveryThatWorkedSparesTheLogin(t *testing.T) {
+	t.Parallel()
+	p := newTestProber(t, script{mode: config.TLSImplicit}, withLogin)
+	p.want("start", 0, 1, 1)
+	for range 15 {
+		p.use.LastSuccess = p.clock.Now().Add(4 * time.Minute)
+		p.want("busy", 4*time.Minute-1, 0, 0)
+		p.clock.advance(1)
+	}
+	if n := p.srv.connections(); n != 2 || p.loginCount() != 1 {
+		t.Errorf("%d sessions with %d logins, want one to look at the certificate", n, p.loginCount())
+	}
+}
+
 func TestRefusedLoginOfADeliveryIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	p := newTestProber(t, script{mode: config.TLSImplicit, on: func(session int, verb, _ string) string {
@@ -277,7 +296,9 @@ func TestFailureOfADeliveryIsLookedInto(t *testing.T) {
 	p.deliver(func(d *dialer) { d.upstream.RootCAs = nil })
 	p.want("not at once again", 44*time.Second, 0, 0)
 	p.want("soon", time.Second, 1, 0)
-	p.deliver(func(d *dialer) { d.upstream.RootCAs = nil; d.observe = p.observer(config.ResolvedUpstream{}) })
+	old := p.snapshot.Upstreams[0]
+	old.Port++
+	p.deliver(func(d *dialer) { d.upstream.RootCAs = nil; d.observe = p.observer(old) })
 	p.want("a session of before a change", 4*time.Minute, 0, 0)
 }
 
@@ -355,7 +376,7 @@ func TestOnlyNewsIsLogged(t *testing.T) {
 		return ""
 	}})
 	lines := func() int { return strings.Count(p.logs.String(), "\n") }
-	p.clock.advance(0)
+	p.clock.advance(5 * time.Second)
 	first := p.report().Error
 	answer.Store("554 5.7.1 no service, number 2")
 	p.clock.advance(10 * time.Minute)
