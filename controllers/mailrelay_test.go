@@ -102,9 +102,21 @@ func TestNothingIsWrittenInSteadyState(t *testing.T) {
 	})
 	user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "relay-default"}}
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+	c.fleet.change(keyOf(pods[0]), func(report *config.Report) { finds(report, goodProbe(time.Now())) })
+	c.change(t, relay, func() { relay.Annotations = map[string]string{"test/pass": "probed"} })
+	eventually(t, "what the probe found", func() error {
+		c.mustGet(t, relay)
+		if len(relay.Status.Upstreams) != 1 {
+			return fmt.Errorf("status.upstreams is %+v", relay.Status.Upstreams)
+		}
+		return nil
+	})
 	settled := c.settle(t, namespace)
 	before := c.writes.in(namespace)
 	for i := range 3 {
+		// Each pass finds the result of another probe, and status that may be written again.
+		c.changeStatus(t, relay, func() { relay.Status.Upstreams[0].Observed = &metav1.Time{Time: time.Now().Add(-time.Hour)} })
+		c.fleet.change(keyOf(pods[0]), func(report *config.Report) { finds(report, goodProbe(time.Now().Add(time.Duration(i+1)*time.Hour))) })
 		polls := c.fleet.polls(keyOf(pods[0]))
 		// A new annotation wakes the loop; its own write is the test's.
 		c.change(t, relay, func() { relay.Annotations = map[string]string{"test/pass": fmt.Sprint(i)} })

@@ -27,6 +27,7 @@ func setReports(s *scope) {
 	s.memory.queued = s.facts.Queue.Messages
 	s.relay.Status.Queue = shownQueue(s.before.Status.Queue, s.facts.Queue)
 	s.relay.Status.Certificates = certificatesOf(s)
+	s.relay.Status.Upstreams = upstreamsOf(s)
 }
 
 // queueOf adds up the queues of all pods; nil when no pod has told.

@@ -56,6 +56,12 @@ type MailRelayStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
+	// upstreams are what the relay pods found of each upstream: by sessions with it that they
+	// open for mail, or to see whether they could.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Upstreams []UpstreamStatus `json:"upstreams,omitempty"`
 	// queue sums up the queues of all relay pods.
 	// +optional
 	Queue *QueueStatus `json:"queue,omitempty"`
@@ -81,6 +87,45 @@ type CertificateStatus struct {
 	// notAfter is when the certificate ends; the earliest over all pods.
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+}
+
+// UpstreamStatus is what the relay pods found of an upstream, that for which it looks worst first.
+// It is updated when it changes whether the upstream can be used, and otherwise at most once a
+// minute.
+type UpstreamStatus struct {
+	// name of the upstream.
+	Name string `json:"name"`
+	// reachable is true when a session can be opened: name, connection, TLS, greeting, EHLO.
+	Reachable bool `json:"reachable"`
+	// authenticated is whether the upstream took the newest login; missing while none was tried.
+	// +optional
+	Authenticated *bool `json:"authenticated,omitempty"`
+	// reason is why the upstream cannot be used, in one word; empty when it can.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// lastError says of the reason what was seen and, where that is known, what to change.
+	// +optional
+	LastError string `json:"lastError,omitempty"`
+	// tlsVersion is 1.2 or 1.3; empty without TLS.
+	// +optional
+	TLSVersion string `json:"tlsVersion,omitempty"`
+	// certificateNotAfter is when the upstream's certificate ends; the earliest over all pods.
+	// +optional
+	CertificateNotAfter *metav1.Time `json:"certificateNotAfter,omitempty"`
+	// mechanisms are what can be logged in with, inside TLS where there is TLS.
+	// +optional
+	// +listType=atomic
+	Mechanisms []string `json:"mechanisms,omitempty"`
+	// capabilities are those EHLO keywords of the upstream that the relay makes use of.
+	// +optional
+	// +listType=atomic
+	Capabilities []string `json:"capabilities,omitempty"`
+	// maxSize is the largest message that the upstream takes, in bytes; missing when it does not say.
+	// +optional
+	MaxSize int64 `json:"maxSize,omitempty"`
+	// observed is when this was first seen as it is.
+	// +optional
+	Observed *metav1.Time `json:"observed,omitempty"`
 }
 
 // QueueStatus sums up the queues of all relay pods. It is updated at most once a minute.

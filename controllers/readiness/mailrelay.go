@@ -74,8 +74,9 @@ func onlySingleMessagesWait(f *Facts, c *metav1.Condition) bool {
 		!slices.ContainsFunc(f.Relay.Spec.Upstreams, upstreamFails)
 }
 
-// othersTakeOver reports whether an upstream fails and others take its mail: a fault to mend, and
-// none that apps notice. Mail that waits for a DKIM key waits for every upstream.
+// othersTakeOver reports whether an upstream cannot be used and others take its mail: a fault to
+// mend by day. Ready is what wakes people up, and what apps and rollouts wait for; with mail that
+// flows it stays true. Mail that waits for a DKIM key waits for every upstream.
 func othersTakeOver(f *Facts, c *metav1.Condition) bool {
 	return c.Type == v1alpha1.ConditionUpstreamReady && c.Status == metav1.ConditionFalse && len(f.DKIM) == 0 && mailFlows(f)
 }

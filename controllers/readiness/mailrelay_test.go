@@ -2,6 +2,7 @@ package readiness
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,6 +47,37 @@ func withSecond(f *Facts) {
 }
 
 var refusedSender = config.SenderReport{User: "app.shop", Sender: "app@example.com", Upstream: "provider", Reply: "554 not verified", Since: now}
+// probed are the reports of pods that found this of the upstream.
+func probed(f *Facts, faults ...config.Fault) {
+	f.Pods, f.Replicas = nil, int32(len(faults))
+	for i, fault := range faults {
+		probe := &config.ProbeReport{Time: now, Reachable: fault == "", Fault: fault}
+		if fault != "" {
+			probe.Error = "it is " + string(fault)
+		}
+		f.Pods = append(f.Pods, Pod{Name: fmt.Sprintf("relay-%d", i), Ready: true, Report: &config.Report{
+			Upstreams: []config.UpstreamReport{{Name: "provider", Probe: probe}}}})
+	}
+}
+
+// loggedIn gives the report of a pod a login.
+func loggedIn(p *Pod, fault config.Fault, ago time.Duration) {
+	login := &config.LoginReport{Time: now.Add(-ago), Authenticated: fault == "", Fault: fault}
+	if fault != "" {
+		login.Error = "smtp.example.net refuses the login: 535 5.7.8 no"
+	}
+	p.Report.Upstreams[0].Probe.Login = login
+}
+
+// spare is an upstream beside the one that the relay has.
+func spare(f *Facts, fault config.Fault) {
+	f.Relay.Spec.Upstreams = append(f.Relay.Spec.Upstreams, v1alpha1.Upstream{
+		Name: "spare", Host: "smtp.example.org", Port: 587, TLS: "StartTLS", CIDRs: []string{"192.0.2.0/24"},
+	})
+	f.Pods[0].Report.Upstreams = append(f.Pods[0].Report.Upstreams, config.UpstreamReport{
+		Name: "spare", Probe: &config.ProbeReport{Time: now, Reachable: fault == "", Fault: fault, Error: "it is " + string(fault)},
+	})
+}
 
 const (
 	yes     = metav1.ConditionTrue
@@ -186,6 +218,45 @@ func TestMailRelay(t *testing.T) {
 			withSecond(f)
 			f.Relay.Spec.Upstreams[1].Auth = &v1alpha1.UpstreamAuth{OAuth2: &v1alpha1.UpstreamOAuth2{TokenURL: "https://login.example.net/token"}}
 		}, network, yes, "UpstreamPortsOpen", "port 443, 587 is open", yes},
+		{"probes find nothing", func(f *Facts) { probed(f, ""); loggedIn(&f.Pods[0], "", 0) }, upstream, yes, "Configured", "", yes},
+		{"wrong TLS mode", func(f *Facts) { probed(f, config.FaultExpectsTLS) }, upstream, no, "UpstreamWrongTLSMode",
+			"upstream provider (smtp.example.net:465, tls Implicit) cannot be used: it is ExpectsTLS", no},
+		{"untrusted certificate", func(f *Facts) { probed(f, config.FaultUntrusted) }, upstream, no, "UpstreamCertificateUntrusted", "it is CertificateUntrusted", no},
+		{"no TLS session", func(f *Facts) { probed(f, config.FaultTLS) }, upstream, no, "UpstreamTLSFailed", "it is TLSFailed", no},
+		{"no such name", func(f *Facts) { probed(f, config.FaultUnresolved) }, upstream, no, "UpstreamUnreachable", "it is Unresolved", no},
+		{"fault of a newer relay", func(f *Facts) { probed(f, "Haunted") }, upstream, no, "UpstreamUnreachable", "it is Haunted", no},
+		{"busy", func(f *Facts) { probed(f, config.FaultThrottled) }, upstream, yes, "Configured", "", yes},
+		{"one pod cannot reach it", func(f *Facts) { probed(f, "", config.FaultUnreachable, "") }, upstream, no, "UpstreamUnreachable",
+			"cannot be used from pod relay-1, though others see it better: it is Unreachable", no},
+		{"pods find different faults", func(f *Facts) { probed(f, config.FaultSilent, config.FaultExpectsTLS) }, upstream, no, "UpstreamWrongTLSMode", "from pod relay-1", no},
+		{"no pod can reach it", func(f *Facts) { probed(f, config.FaultUnreachable, config.FaultUnreachable) }, upstream, no, "UpstreamUnreachable", "cannot be used: it is Unreachable", no},
+		{"probe finds the login refused", func(f *Facts) { probed(f, ""); loggedIn(&f.Pods[0], config.FaultLoginRefused, 0) }, upstream, no, "UpstreamLoginRefused",
+			"refuses the login: 535 5.7.8 no: mend username and password in Secret key", no},
+		{"busy, and refuses the login", func(f *Facts) {
+			probed(f, config.FaultThrottled)
+			loggedIn(&f.Pods[0], config.FaultLoginRefused, 0)
+		}, upstream, no, "UpstreamLoginRefused", "", no},
+		{"no login that the relay knows", func(f *Facts) { probed(f, ""); loggedIn(&f.Pods[0], config.FaultLoginUnsupported, 0) }, upstream, no, "UpstreamLoginUnsupported", "", no},
+		{"another pod logged in since", func(f *Facts) {
+			probed(f, "", "")
+			loggedIn(&f.Pods[0], config.FaultLoginRefused, time.Minute)
+			loggedIn(&f.Pods[1], "", 0)
+		}, upstream, yes, "Configured", "", yes},
+		{"another pod was refused since", func(f *Facts) {
+			probed(f, "", "")
+			loggedIn(&f.Pods[0], "", time.Minute)
+			loggedIn(&f.Pods[1], config.FaultLoginRefused, 0)
+		}, upstream, no, "UpstreamLoginRefused", "", no},
+		{"others take over", func(f *Facts) { probed(f, config.FaultSilent); spare(f, "") }, upstream, no, "UpstreamUnreachable", "upstream provider", yes},
+		{"spare that is broken", func(f *Facts) { probed(f, ""); spare(f, config.FaultNoSTARTTLS) }, upstream, no, "UpstreamWrongTLSMode",
+			"upstream spare (smtp.example.org:587, tls StartTLS) cannot be used: it is NoSTARTTLS", yes},
+		{"all are broken", func(f *Facts) { probed(f, config.FaultSilent); spare(f, config.FaultNoSTARTTLS) }, upstream, no, "UpstreamUnreachable",
+			"it is Silent. upstream spare", no},
+		{"others cannot sign", func(f *Facts) {
+			probed(f, config.FaultSilent)
+			spare(f, "")
+			f.DKIM = []DKIMProblem{{Name: "s._domainkey.example.com", Secret: "key", Message: "has no dkim.key: add it"}}
+		}, upstream, no, "DKIMKeyUnusable", "", no},
 		{"queue unknown", func(f *Facts) { f.Queue = nil }, queue, unknown, "NoReport", "", unknown},
 		{"young mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &young} }, queue, yes, "Delivering", "", yes},
 		{"old mail", func(f *Facts) { f.Queue = &v1alpha1.QueueStatus{Messages: 9, Oldest: &old} }, queue, no, "OldMail", "waits since 2030-01-02T01:04:05Z, and the relay has delivered none since its pods started", yes},
@@ -314,4 +385,20 @@ func TestLongMessagesAreCut(t *testing.T) {
 	facts := goodFacts()
 	facts.Invalid = strings.Repeat("x", 10000)
 	checkRules(t, MailRelay(facts), 4)
+}
+
+// The order of pods and the time of their probes must make no difference where the answer is
+// written to status.
+func TestFoundIsTheSameWhateverPodToldLast(t *testing.T) {
+	t.Parallel()
+	f := goodFacts()
+	probed(f, config.FaultSession, config.FaultUnreachable, config.FaultSession)
+	first := FoundOf(f.Pods, "provider")
+	f.Pods[0].Report.Upstreams[0].Probe.Time = now.Add(time.Hour)
+	if again := FoundOf(f.Pods, "provider"); *again != *first || again.Pod != "relay-1" {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+	if FoundOf(f.Pods, "other") != nil || FoundOf([]Pod{{Name: "silent"}}, "provider") != nil {
+		t.Error("something is found where nobody looked")
+	}
 }

@@ -32,7 +32,7 @@ func failed(f *Facts, upstream *v1alpha1.Upstream) bool {
 		return true
 	}
 	report := newestFailure(f, upstream.Name)
-	return report != nil && report.LastErrorClass != classThrottle
+	return probeFinding(f, upstream) != nil || report != nil && report.LastErrorClass != classThrottle
 }
 
 // someWorks reports whether one of the upstreams with these names is not known to fail.

@@ -18,6 +18,7 @@ var upstreamReady = condition[*Facts]{
 		upstreamSecretsExist,    // The references lead somewhere
 		upstreamSecretsHaveKeys, // with the keys that the relay reads
 		dkimKeysExist,           // Mail of a domain whose key is missing waits
+		probesFindNoFault,       // They say more than the failures of deliveries
 		upstreamTakesOurLogin,   // A login that fails names the Secret to mend
 		upstreamIsReachable,
 	},

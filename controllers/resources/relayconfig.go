@@ -54,6 +54,8 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 			Rewrite:       rewriteRules(relay.Spec.Message.Rewrite),
 		},
 		DKIM: dkimKeys(relay.Spec.DKIM),
+		// All pods have the same credentials, and failed logins lock accounts.
+		Probe: config.Probe{LoginHost: relay.Name + "-0"},
 		Logging: config.Logging{
 			Level:      relay.Spec.Logging.Level,
 			Recipients: relay.Spec.Logging.Recipients,

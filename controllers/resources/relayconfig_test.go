@@ -54,6 +54,13 @@ func TestRelayConfigOfASmallSpec(t *testing.T) {
 	}
 }
 
+func TestLoginIsProbedByOnePod(t *testing.T) {
+	t.Parallel()
+	if c := parsed(t, testRelay()); c.Probe.LoginHost != "relay-0" {
+		t.Errorf("probe = %+v", c.Probe)
+	}
+}
+
 func TestRelayConfigCarriesEveryField(t *testing.T) {
 	t.Parallel()
 	relay := testRelay()

@@ -48,7 +48,9 @@ func TestRelayGetsReadyByItselfWhenCertManagerComesAfterTheOperator(t *testing.T
 	operator.mustBeSame(t, operator.pod(t, operator.name))
 
 	certManager(t, "install")
-	s.waitReady(t)
+	// There is no mail server at its upstream.
+	s.waitCondition(t, relayName, &v1alpha1.MailRelay{}, v1alpha1.ConditionWorkloadAvailable, metav1.ConditionTrue, "")
+	s.waitCondition(t, defaultUser, &v1alpha1.RelayUser{}, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
 	operator.mustBeSame(t, operator.before)
 }
 

@@ -34,16 +34,18 @@ func TestMendedUpstreamPasswordTakesEffectWithoutRestart(t *testing.T) {
 	s.secret(t, "provider", map[string][]byte{"username": []byte("relay"), "password": []byte("outdated")})
 	s.secret(t, "provider-ca", map[string][]byte{"ca.crt": p.ca})
 	s.create(t, newRelay(p))
-	s.waitReady(t)
-	before := s.pod(t, relayPod)
-	subject := s.namespace + " held back"
-	s.startApp(t, defaultUser).python(t, sendOne, "implicit", sender, recipient, subject)
+	// It is known before there is mail.
 	refused := s.waitCondition(t, relayName, &v1alpha1.MailRelay{},
 		v1alpha1.ConditionUpstreamReady, metav1.ConditionFalse, "UpstreamLoginRefused")
 	if !strings.Contains(refused.Message, "Secret provider") {
 		t.Errorf("the condition does not name the Secret to mend: %s", refused.Message)
 	}
+	s.waitCondition(t, defaultUser, &v1alpha1.RelayUser{}, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
+	before := s.pod(t, relayPod)
+	subject := s.namespace + " held back"
+	s.startApp(t, defaultUser).python(t, sendOne, "implicit", sender, recipient, subject)
 	s.setSecret(t, "provider", "password", []byte(p.password))
 	p.waitForMail(t, time.Minute, s.namespace, []string{subject})
+	s.waitReady(t)
 	s.mustBeSame(t, before)
 }
