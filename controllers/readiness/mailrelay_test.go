@@ -47,6 +47,7 @@ func withSecond(f *Facts) {
 }
 
 var refusedSender = config.SenderReport{User: "app.shop", Sender: "app@example.com", Upstream: "provider", Reply: "554 not verified", Since: now}
+
 // probed are the reports of pods that found this of the upstream.
 func probed(f *Facts, faults ...config.Fault) {
 	f.Pods, f.Replicas = nil, int32(len(faults))

@@ -104,7 +104,10 @@ func (e *Error) asksForLess() bool {
 	}
 	_, detail, _ := strings.Cut(e.Enhanced, ".")
 	switch e.Code {
-	case 432, 452, 454:
+	case 432, 454:
+		// Amazon SES and Microsoft 365 say it after the content.
+		return e.Step == StepMAIL || e.Step == StepEndOfData
+	case 452:
 		return e.Step == StepMAIL
 	}
 	return e.closing() || e.Step == StepMAIL && (detail == "4.5" || strings.HasPrefix(detail, "3."))

@@ -171,6 +171,7 @@ func TestUpstreamThatAsksForLessGetsAPause(t *testing.T) {
 		"451":   errBusy,
 		"454":   {Class: ClassThrottle, Step: StepMAIL, Code: 454, Text: "Maximum sending rate exceeded", Temporary: true},
 		"550":   {Class: ClassThrottle, Step: StepMAIL, Code: 550, Enhanced: "5.4.5", Text: "Daily limit", Temporary: true},
+		"SES":   {Class: ClassThrottle, Step: StepEndOfData, Code: 454, Text: "Throttling failure: Maximum sending rate exceeded.", Temporary: true},
 		"later": {Class: ClassThrottle, Step: StepEndOfData, Code: 421, Text: "bye", Temporary: true},
 	} {
 		t.Run(name, func(t *testing.T) {
