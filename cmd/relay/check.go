@@ -49,6 +49,9 @@ func newCheckCommand() *cobra.Command {
 func summarise(w io.Writer, s *config.Snapshot) error {
 	c := s.Config
 	lines := []string{"ok: " + c.Hostname}
+	if !strings.Contains(c.Hostname, ".") {
+		lines = append(lines, "note: hostname "+c.Hostname+" has no domain: some providers refuse such a name in EHLO, write a complete one such as mail.example.com")
+	}
 	lines = append(lines, listener("submissions (implicit TLS)", c.Listeners.Submissions))
 	lines = append(lines, listener("submission (STARTTLS)", c.Listeners.Submission))
 	for _, certificate := range s.Certificates() {

@@ -108,6 +108,23 @@ func TestCheckAcceptsTheExampleOfTheReference(t *testing.T) {
 	if strings.Contains(out, "secret") {
 		t.Errorf("check printed a password:\n%s", out)
 	}
+	if strings.Contains(out, "note: ") {
+		t.Errorf("check has something to say of a good configuration:\n%s", out)
+	}
+}
+
+func TestCheckNotesANameThatProvidersRefuse(t *testing.T) {
+	t.Parallel()
+	_, path := reference(t)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, strings.Replace(string(content), "hostname: mail.example.com", "hostname: localhost", 1))
+	out, err := execute(t, "", "check", "--config", path)
+	if err != nil || !strings.Contains(out, "note: hostname localhost has no domain") {
+		t.Errorf("check = %v\n%s", err, out)
+	}
 }
 
 func TestCheckSaysWhatLogsIn(t *testing.T) {
