@@ -49,10 +49,12 @@ func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error
 		return fmt.Errorf("open the spool: %w", err)
 	}
 	p.store = store
+	tokens := new(delivery.Tokens)
 	p.prober = delivery.NewProber(delivery.ProberOptions{
 		Snapshot: p.current.Load(),
 		// It does not run before there is a scheduler.
 		Uses:   func() []config.UpstreamReport { return p.scheduler.Reports() },
+		Tokens: tokens,
 		Logger: p.log,
 	})
 	registry.MustRegister(admin.NewUpstreamCollector(p.prober.Reports))
@@ -60,6 +62,7 @@ func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error
 		Spool:       store,
 		Snapshot:    p.current.Load(),
 		Prober:      p.prober,
+		Tokens:      tokens,
 		StopTimeout: deliveryTimeout,
 		Logger:      p.log,
 		Registerer:  registry,
