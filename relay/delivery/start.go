@@ -10,6 +10,11 @@ func (s *Scheduler) startNext(now time.Time) bool {
 		if e == nil {
 			return false
 		}
+		if s.blocked(e) {
+			s.takeOut(e)
+			e.parked = true
+			continue
+		}
 		if !u.pacer.admits(now, e.recipients) {
 			continue
 		}
@@ -66,6 +71,8 @@ func (s *Scheduler) startPinned(u *upstream, now time.Time) {
 		switch {
 		case !now.Before(top.pin.until):
 			s.schedule(u.pinned.next())
+		case s.blocked(top):
+			u.pinned.next().parked = true
 		case u.free(now) && u.pacer.admits(now, top.recipients):
 			s.begin(u.pinned.next(), u, nil, now)
 		default:
@@ -88,9 +95,17 @@ func (s *Scheduler) giveUp(r *route, now time.Time) {
 			return
 		}
 		s.takeOut(e)
+		if s.blocked(e) {
+			e.parked = true
+			continue
+		}
 		s.begin(e, u, fault, now)
 	}
 }
+
+// blocked reports whether an attempt at another part of a message is going to write its
+// envelope. It must wait for that.
+func (s *Scheduler) blocked(e *entry) bool { return e.waitsForSibling() }
 
 // expired returns a message of the route whose lifetime is over. It stays where it is.
 func (s *Scheduler) expired(r *route, now time.Time) *entry {
