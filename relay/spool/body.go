@@ -22,7 +22,21 @@ func (s *Store) Open(id string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	defer s.active.Done()
-	record, err := s.record(id)
+	return s.openContent(envelopeKey, id)
+}
+
+// OpenDeadLetter implements Spool.
+func (s *Store) OpenDeadLetter(id string) (io.ReadCloser, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.active.Done()
+	return s.openContent(deadKey, id)
+}
+
+// openContent opens what a record describes.
+func (s *Store) openContent(kind byte, id string) (io.ReadCloser, error) {
+	record, err := s.recordOf(kind, id)
 	if err != nil {
 		return nil, err
 	}
@@ -36,14 +50,14 @@ func (s *Store) Open(id string) (io.ReadCloser, error) {
 	}
 	body, err := open(id, c)
 	if errors.Is(err, errContent) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotFound) {
-		return nil, s.damaged(id, err)
+		return nil, s.damaged(kind, id, err)
 	}
 	return body, err
 }
 
 // damaged says that a message is, unless it was removed while it was being opened.
-func (s *Store) damaged(id string, cause error) error {
-	if _, err := s.record(id); err != nil {
+func (s *Store) damaged(kind byte, id string, cause error) error {
+	if _, err := s.recordOf(kind, id); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: %s: %w", ErrDamaged, id, cause)

@@ -97,6 +97,11 @@ func (l *ledger) work(s *Store, rounds int) error {
 		if _, err := l.send(s, 200+i, small); err != nil {
 			return err
 		}
+		if i%4 == 1 {
+			if err := l.remove(s, small); err != nil {
+				return err
+			}
+		}
 		if i%3 == 2 {
 			if err := s.guard(s.db.Flush); err != nil {
 				return err
@@ -137,10 +142,35 @@ func (l *ledger) check(t *testing.T, s *Store, later *ledger) {
 			t.Errorf("message %s done: %v, its bounce there: %v", original, e.Done(), found[bounce] != nil)
 		}
 	}
-	if stats := s.Stats(); stats.Messages != int64(len(found)) || stats.Quarantined != 0 {
-		t.Errorf("stats %+v with %d messages", stats, len(found))
+	dead := l.checkDeadLetters(t, s, found, later)
+	if stats := s.Stats(); stats.Messages != int64(len(found)) || stats.Quarantined != 0 || stats.DeadLetters != int64(dead) {
+		t.Errorf("stats %+v with %d messages and %d dead letters", stats, len(found), dead)
 	}
 	checkFiles(t, s)
+}
+
+// checkDeadLetters wants one of each message whose bounce is there, and no other. It returns
+// how many there are.
+func (l *ledger) checkDeadLetters(t *testing.T, s *Store, found map[string]*Envelope, later *ledger) int {
+	t.Helper()
+	dead := deadLettersIn(t, s)
+	bounced := make(map[string]bool)
+	for bounce, original := range later.bounceOf {
+		if found[bounce] != nil {
+			bounced[original] = true
+		}
+	}
+	for id := range bounced {
+		if dead[id] == nil || !bytes.Equal(deadContentOf(t, s, id), bodyOf(later.started[id])) {
+			t.Errorf("the bounced message %s is no whole dead letter", id)
+		}
+	}
+	for id := range dead {
+		if !bounced[id] {
+			t.Errorf("%s is a dead letter without a bounce", id)
+		}
+	}
+	return len(dead)
 }
 
 // checkFiles finds files that belong to no message.

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -127,4 +128,12 @@ func (s *Store) scan(kind byte, f func(id string, record []byte) error) error {
 		return fmt.Errorf("read the queue: %w", err)
 	}
 	return nil
+}
+
+// compact frees the room of removed keys of a kind, from the id first to last. Without it that
+// could take until enough new ones were written.
+func (s *Store) compact(ctx context.Context, kind byte, first, last string) error {
+	return s.guard(func() error {
+		return s.db.Compact(ctx, key(kind, first), key(kind, last+"\x00"), false)
+	})
 }

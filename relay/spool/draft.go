@@ -50,7 +50,7 @@ func (s *Store) create(ctx context.Context, outcome bool) (Draft, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !outcome && s.space.isLow() {
+	if !outcome && s.space.isLow() && !s.makeRoom(ctx) {
 		return nil, ErrLowSpace
 	}
 	return &draft{store: s, id: newID(s.now()), outcome: outcome, buffer: buffers.Get().(*[smallBody]byte)}, nil
@@ -209,9 +209,9 @@ func (d *draft) commit(envelope *Envelope, others []*Envelope) error {
 	s := d.store
 	defer s.keys.lock(idsOf(others))()
 	batch := s.db.NewBatch()
-	err := s.replace(batch, others)
+	died, err := s.replace(batch, others)
 	if err == nil {
-		err = set(batch, content{inFile: d.inFile, size: d.size, sum: d.sum}, envelope)
+		err = set(batch, envelopeKey, content{inFile: d.inFile, size: d.size, sum: d.sum}, envelope)
 	}
 	if err == nil && !d.inFile {
 		err = batch.Set(key(bodyKey, d.id), d.buffer[:d.filled], nil)
@@ -224,5 +224,9 @@ func (d *draft) commit(envelope *Envelope, others []*Envelope) error {
 	s.space.used(batch.Len())
 	// From here on the message may be durable even if apply fails: its file must stay.
 	d.end(errDraftOver)
-	return s.apply(batch)
+	if err := s.apply(batch); err != nil {
+		return err
+	}
+	s.dead.add(died...)
+	return nil
 }

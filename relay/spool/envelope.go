@@ -33,6 +33,14 @@ type Envelope struct {
 	Attempts int `json:"attempts,omitempty"`
 	// NextAttempt is when delivery is due again; zero means at once.
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	// Return is what of the message a notification of failure returns, as RET has it (RFC 3461
+	// §4.3): ReturnFull, ReturnHeaders, or empty when the client did not say.
+	Return string `json:"return,omitempty"`
+	// EnvelopeID is what the client wants to know the message by in notifications (RFC 3461
+	// §4.4): printable ASCII, decoded; empty for none.
+	EnvelopeID string `json:"envelopeID,omitempty"`
+	// DelayNotice is when the sender was told that the message is late; zero when it was not.
+	DelayNotice time.Time `json:"delayNotice,omitzero"`
 	// Damaged means that the content was found damaged: once every recipient has an outcome,
 	// the message goes into quarantine and is not removed.
 	Damaged bool `json:"damaged,omitempty"`
@@ -52,6 +60,12 @@ type Recipient struct {
 	// Another one must not be tried before UpstreamUntil.
 	Upstream      string    `json:"upstream,omitempty"`
 	UpstreamUntil time.Time `json:"upstreamUntil,omitzero"`
+	// Notify is when the sender wants to be told; empty when the client did not say.
+	Notify Notify `json:"notify,omitempty"`
+	// OriginalRecipient is who the message was first addressed to (RFC 3461 §4.2): the type of
+	// the address in lower case, a semicolon and the address, decoded. Empty when the client
+	// did not say.
+	OriginalRecipient string `json:"originalRecipient,omitempty"`
 }
 
 // Outcome is what became of a recipient. The zero Outcome is pending.
@@ -68,6 +82,14 @@ const (
 	// Expired recipients were given up after the queue's lifetime.
 	Expired Outcome = "expired"
 )
+
+// Failed reports whether the recipient was given up.
+func (o Outcome) Failed() bool { return o == Bounced || o == Expired }
+
+// Failed reports whether any recipient was given up.
+func (e *Envelope) Failed() bool {
+	return slices.ContainsFunc(e.Recipients, func(r Recipient) bool { return r.Outcome.Failed() })
+}
 
 // Done reports whether every recipient has an outcome.
 func (e *Envelope) Done() bool {

@@ -20,7 +20,7 @@ const formatVersion = 1
 // layout is the directory of a spool:
 //
 //	format      the version of all this
-//	queue/      the database: envelopes and small contents
+//	queue/      the database: envelopes, dead letters and small contents
 //	bodies/     contents that are too large for the database, each named by its queue id
 //	quarantine/ contents that were taken out of the queue
 //	reserve     space that is given up when the disk is full

@@ -20,6 +20,9 @@ type Options struct {
 	// zero takes them until the disk is full. A part of it is held by a file, which is given
 	// up when the disk is full after all, so that outcomes can still be written.
 	LowSpace int64
+	// DeadLetterRetention is how long dead letters are kept at most; zero keeps them until the
+	// disk needs the room.
+	DeadLetterRetention time.Duration
 	// Logger gets what an administrator should know; slog.Default when nil.
 	Logger *slog.Logger
 	// OnCommit is called with a copy of each envelope that Draft.Commit made durable,

@@ -54,15 +54,22 @@ func (s *Store) quarantineRecord(id string, cause error) error {
 
 // takeOut moves a message, whose lock is held, from the queue into quarantine.
 func (s *Store) takeOut(id string, record []byte) error {
+	c, _ := decodeContent(record)
 	batch := s.db.NewBatch()
-	if err := errors.Join(batch.Set(key(quarantineKey, id), record, nil), batch.Delete(key(envelopeKey, id), nil)); err != nil {
+	err := errors.Join(batch.Set(key(quarantineKey, id), record, nil), batch.Delete(key(envelopeKey, id), nil))
+	if c.dead {
+		err = errors.Join(err, batch.Delete(key(deadKey, id), nil))
+	}
+	if err != nil {
 		_ = batch.Close()
 		return err
 	}
 	if err := s.apply(batch); err != nil {
 		return err
 	}
-	c, _ := decodeContent(record)
+	if c.dead {
+		s.dead.subtract(c)
+	}
 	s.messages.Add(-1)
 	s.bytes.Add(-c.size)
 	s.quarantined.Add(1)

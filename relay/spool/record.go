@@ -7,10 +7,11 @@ import (
 	"hash/crc32"
 )
 
-// The database has three kinds of keys, each a letter followed by the queue id.
+// The database has four kinds of keys, each a letter followed by the queue id.
 const (
 	envelopeKey   = 'e' // a record: a message of the queue
 	bodyKey       = 'b' // the content of a small message
+	deadKey       = 'd' // a record: a dead letter
 	quarantineKey = 'q' // a record that was taken out of the queue
 )
 
@@ -22,6 +23,7 @@ const (
 	recordVersion  = 1
 	contentLen     = 14
 	inFileFlag     = 1
+	deadFlag       = 2
 	recordSizeAt   = 2
 	recordSumAt    = 10
 	recordFlagByte = 1
@@ -33,8 +35,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // again, without a look at the envelope: a start reads only this of each message.
 type content struct {
 	inFile bool
-	size   int64
-	sum    uint32
+	// dead means that a dead letter has the same content.
+	dead bool
+	size int64
+	sum  uint32
 }
 
 // encodeRecord puts the content's description before the envelope's JSON.
@@ -46,7 +50,10 @@ func encodeRecord(c content, e *Envelope) ([]byte, error) {
 	record := make([]byte, contentLen, contentLen+len(envelope))
 	record[0] = recordVersion
 	if c.inFile {
-		record[recordFlagByte] = inFileFlag
+		record[recordFlagByte] |= inFileFlag
+	}
+	if c.dead {
+		record[recordFlagByte] |= deadFlag
 	}
 	binary.BigEndian.PutUint64(record[recordSizeAt:], uint64(c.size))
 	binary.BigEndian.PutUint32(record[recordSumAt:], c.sum)
@@ -63,6 +70,7 @@ func decodeContent(record []byte) (content, error) {
 	}
 	return content{
 		inFile: record[recordFlagByte]&inFileFlag != 0,
+		dead:   record[recordFlagByte]&deadFlag != 0,
 		size:   int64(binary.BigEndian.Uint64(record[recordSizeAt:])),
 		sum:    binary.BigEndian.Uint32(record[recordSumAt:]),
 	}, nil

@@ -1,6 +1,9 @@
 package spool
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // recover counts the queue, quarantines records that cannot be read and removes files
 // without a message. It looks at no content: Open checks that, and whoever opens it can tell
@@ -24,7 +27,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	if err := s.finishQuarantine(files); err != nil {
+	if err := errors.Join(s.countDeadLetters(files), s.finishQuarantine(files)); err != nil {
 		return err
 	}
 	for id, cause := range lost {

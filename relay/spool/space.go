@@ -35,9 +35,10 @@ type space struct {
 	written  atomic.Int64
 	reserved atomic.Bool
 
-	mu   sync.Mutex
-	at   time.Time
-	free int64
+	mu    sync.Mutex
+	at    time.Time
+	free  int64
+	total int64
 }
 
 // newSpace looks after the disk of a spool. fail is called when what was written before may
@@ -72,7 +73,22 @@ func (s *space) measure() int64 {
 		s.log.Debug("the free space of the spool is unknown", "error", err)
 		return unknownSpace
 	}
+	s.total = int64(usage.TotalBytes)
 	return int64(usage.AvailBytes)
+}
+
+// size is that of the disk in bytes, zero when it is unknown.
+func (s *space) size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}
+
+// lookAgain makes the next caller look at the disk.
+func (s *space) lookAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = time.Time{}
 }
 
 // isLow reports whether new messages must be refused.

@@ -1,7 +1,9 @@
 // Package spool is the durable queue. Its contract: a message whose Draft.Commit returned
 // nil is on disk and survives the loss of process and power; each of its recipients ends
 // delivered, bounced or expired exactly once in the spool's books; on the wire delivery is
-// at least once, with a stable Message-ID; order is not promised.
+// at least once, with a stable Message-ID; order is not promised. A message with a recipient
+// that bounced or expired is a dead letter from the write on that says so: the spool keeps it,
+// apart from the queue, as long as Options and the room on the disk allow.
 package spool
 
 import (
@@ -47,6 +49,13 @@ type Spool interface {
 	// Quarantine takes a damaged message out of the queue, with this envelope, and puts its
 	// remains aside for an administrator. ErrNotFound when the message is not in the spool.
 	Quarantine(ctx context.Context, envelope *Envelope) error
+	// EachDeadLetter calls f with the envelope of every dead letter until f returns an error,
+	// the one first that was accepted first. Its recipients say who failed, when and why.
+	EachDeadLetter(f func(*Envelope) error) error
+	// OpenDeadLetter returns the content of a dead letter, as Open does of a message.
+	OpenDeadLetter(id string) (io.ReadCloser, error)
+	// RemoveDeadLetters forgets dead letters. It leaves alone what of them is in the queue.
+	RemoveDeadLetters(ctx context.Context, ids ...string) error
 	// Each calls f with every envelope, in no promised order, until f returns an error.
 	Each(f func(*Envelope) error) error
 	// Stats sums up the spool; it is cheap.
@@ -88,4 +97,8 @@ type Stats struct {
 	Oldest time.Time
 	// Quarantined messages, of this run and earlier ones. They are no part of Messages.
 	Quarantined int64
+	// DeadLetters that are kept. Those of which no recipient is pending are no part of Messages.
+	DeadLetters int64
+	// DeadBytes is about what they take on the disk.
+	DeadBytes int64
 }

@@ -28,6 +28,7 @@ type Store struct {
 	messages    atomic.Int64
 	bytes       atomic.Int64
 	quarantined atomic.Int64
+	dead        deadLetters
 
 	failOnce sync.Once
 	failed   chan struct{}
@@ -51,6 +52,7 @@ func Open(opts Options) (*Store, error) {
 		failed: make(chan struct{}),
 	}
 	s.space = newSpace(s.layout, opts, s.fail)
+	s.dead.retention.Store(int64(opts.DeadLetterRetention))
 	lock, err := s.layout.claim()
 	if err != nil {
 		return nil, err
@@ -150,12 +152,17 @@ func (s *Store) Err() error {
 // SetLowSpace changes Options.LowSpace.
 func (s *Store) SetLowSpace(bytes int64) { s.space.low.Store(bytes) }
 
+// SetDeadLetterRetention changes Options.DeadLetterRetention.
+func (s *Store) SetDeadLetterRetention(d time.Duration) { s.dead.retention.Store(int64(d)) }
+
 // Stats implements Spool.
 func (s *Store) Stats() Stats {
 	stats := Stats{
 		Messages:    s.messages.Load(),
 		Bytes:       s.bytes.Load(),
 		Quarantined: s.quarantined.Load(),
+		DeadLetters: s.dead.count.Load(),
+		DeadBytes:   s.dead.bytes.Load(),
 		FreeBytes:   unknownSpace,
 	}
 	if s.begin() != nil {
@@ -193,12 +200,14 @@ func (s *Store) Envelope(id string) (*Envelope, error) {
 	return decodeEnvelope(record)
 }
 
-// record returns the record of a message.
-func (s *Store) record(id string) ([]byte, error) {
+// record returns the record of a message of the queue.
+func (s *Store) record(id string) ([]byte, error) { return s.recordOf(envelopeKey, id) }
+
+func (s *Store) recordOf(kind byte, id string) ([]byte, error) {
 	if !validID(id) {
 		return nil, fmt.Errorf("%w: %q is no queue id", ErrNotFound, id)
 	}
-	return s.get(envelopeKey, id)
+	return s.get(kind, id)
 }
 
 // Each implements Spool. Messages committed or removed meanwhile may be left out or shown.

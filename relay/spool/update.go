@@ -21,38 +21,54 @@ func (s *Store) Update(ctx context.Context, envelopes ...*Envelope) error {
 	}
 	defer s.keys.lock(idsOf(envelopes))()
 	batch := s.db.NewBatch()
-	if err := s.replace(batch, envelopes); err != nil {
+	died, err := s.replace(batch, envelopes)
+	if err != nil {
 		_ = batch.Close()
 		return err
 	}
-	return s.apply(batch)
-}
-
-// replace adds envelopes, whose locks are held, to a batch.
-func (s *Store) replace(batch *pebble.Batch, envelopes []*Envelope) error {
-	for _, envelope := range envelopes {
-		old, err := s.record(envelope.ID)
-		if err != nil {
-			return err
-		}
-		content, err := decodeContent(old)
-		if err != nil {
-			return fmt.Errorf("update %s: %w", envelope.ID, err)
-		}
-		if err := set(batch, content, envelope); err != nil {
-			return err
-		}
+	if err := s.apply(batch); err != nil {
+		return err
 	}
+	s.dead.add(died...)
 	return nil
 }
 
-// set adds one envelope to a batch.
-func set(batch *pebble.Batch, c content, envelope *Envelope) error {
+// replace adds envelopes, whose locks are held, to a batch, and makes a dead letter of each
+// that has a recipient who was given up. It returns the contents that had none before.
+func (s *Store) replace(batch *pebble.Batch, envelopes []*Envelope) (died []content, err error) {
+	for _, envelope := range envelopes {
+		old, err := s.record(envelope.ID)
+		if err != nil {
+			return nil, err
+		}
+		c, err := decodeContent(old)
+		if err != nil {
+			return nil, fmt.Errorf("update %s: %w", envelope.ID, err)
+		}
+		// What is damaged goes into quarantine.
+		if envelope.Failed() && !envelope.Damaged {
+			if !c.dead {
+				died = append(died, c)
+			}
+			c.dead = true
+			if err := set(batch, deadKey, c, envelope); err != nil {
+				return nil, err
+			}
+		}
+		if err := set(batch, envelopeKey, c, envelope); err != nil {
+			return nil, err
+		}
+	}
+	return died, nil
+}
+
+// set adds one record to a batch.
+func set(batch *pebble.Batch, kind byte, c content, envelope *Envelope) error {
 	record, err := encodeRecord(c, envelope)
 	if err != nil {
 		return err
 	}
-	return batch.Set(key(envelopeKey, envelope.ID), record, nil)
+	return batch.Set(key(kind, envelope.ID), record, nil)
 }
 
 func idsOf(envelopes []*Envelope) []string {
@@ -85,14 +101,15 @@ func (s *Store) Remove(ctx context.Context, ids ...string) error {
 	for id, content := range gone {
 		s.messages.Add(-1)
 		s.bytes.Add(-content.size)
-		if content.inFile {
+		if content.inFile && !content.dead {
 			s.removeBody(id)
 		}
 	}
 	return nil
 }
 
-// forget adds the removal of messages, whose locks are held, to a batch.
+// forget adds the removal of messages, whose locks are held, to a batch. A dead letter keeps
+// the content.
 func (s *Store) forget(batch *pebble.Batch, ids []string) (map[string]content, error) {
 	gone := make(map[string]content, len(ids))
 	for _, id := range ids {
@@ -110,15 +127,23 @@ func (s *Store) forget(batch *pebble.Batch, ids []string) (map[string]content, e
 		if err := batch.Delete(key(envelopeKey, id), nil); err != nil {
 			return nil, err
 		}
-		if !content.inFile {
-			// The size lets pebble see how much a compaction would free.
-			if err := batch.DeleteSized(key(bodyKey, id), uint32(content.size), nil); err != nil {
+		if !content.dead {
+			if err := content.drop(batch, id); err != nil {
 				return nil, err
 			}
 		}
 		gone[id] = content
 	}
 	return gone, nil
+}
+
+// drop adds the removal of content that is in the database to a batch. The size lets pebble
+// see how much a compaction would free.
+func (c content) drop(batch *pebble.Batch, id string) error {
+	if c.inFile {
+		return nil
+	}
+	return batch.DeleteSized(key(bodyKey, id), uint32(c.size), nil)
 }
 
 // removeBody removes the file of a message that is no longer in the queue. What it cannot
