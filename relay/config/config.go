@@ -159,8 +159,16 @@ type Queue struct {
 	// LowSpace is the free space in bytes under which new messages are refused with 452.
 	// Default 64 MiB.
 	LowSpace int64 `yaml:"lowSpace,omitempty"`
+	// DelayNotice is after how long the sender is told that a message is still being tried.
+	// Default 4h. That of Lifetime or more tells of no delays.
+	DelayNotice time.Duration `yaml:"delayNotice,omitempty"`
 	// Postmaster gets the bounces that the sender cannot get.
 	Postmaster string `yaml:"postmaster,omitempty"`
+	// BounceSender is the sender of a bounce to Postmaster that an upstream refused with the
+	// null sender: one that the upstream lets the relay send as. Default Postmaster.
+	BounceSender string `yaml:"bounceSender,omitempty"`
+	// DeadLetterRetention is how long a message that failed is kept. Default 336h.
+	DeadLetterRetention time.Duration `yaml:"deadLetterRetention,omitempty"`
 }
 
 // Message is what a message may be.

@@ -94,6 +94,9 @@ func (q *Queue) setDefaults() {
 	setDefault(&q.RetryMax, 30*time.Minute)
 	setDefault(&q.SenderHold, 24*time.Hour)
 	setDefault(&q.LowSpace, 64*mebibyte)
+	setDefault(&q.DelayNotice, 4*time.Hour)
+	setDefault(&q.BounceSender, q.Postmaster)
+	setDefault(&q.DeadLetterRetention, 14*24*time.Hour)
 }
 
 func (a *Admin) setDefaults() {

@@ -44,6 +44,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		Queue: Queue{
 			Directory: "/var/spool/mailrelay", Lifetime: 120 * time.Hour, RetryInitial: time.Minute,
 			RetryMax: 30 * time.Minute, SenderHold: 24 * time.Hour, LowSpace: 64 << 20,
+			DelayNotice: 4 * time.Hour, DeadLetterRetention: 336 * time.Hour,
 		},
 		Message: Message{MaxSize: 25 << 20, MaxRecipients: 100, BareLF: "Normalize", MissingFrom: "Add"},
 		Probe:   Probe{Interval: 5 * time.Minute},
@@ -104,6 +105,9 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"retry", "version: 1", "version: 1\nqueue: {retryMax: 30s}", "queue.retryMax: 30s is shorter than retryInitial, 1m0s"},
 		{"low space", "version: 1", "version: 1\nqueue: {lowSpace: 64}", "queue.lowSpace: 64 bytes cannot hold"},
 		{"postmaster", "version: 1", "version: 1\nqueue: {postmaster: root}", "queue.postmaster:"},
+		{"bounce sender", "version: 1", "version: 1\nqueue: {postmaster: p@example.com, bounceSender: root}", "queue.bounceSender: \"root\" is not an address"},
+		{"bounce sender alone", "version: 1", "version: 1\nqueue: {bounceSender: p@example.com}", "set queue.postmaster too"},
+		{"delay notice", "version: 1", "version: 1\nqueue: {delayNotice: -1h}", "queue.delayNotice: must be more than 0"},
 		{"both listeners", "version: 1", "version: 1\nlisteners: {submission: {disabled: true}, submissions: {disabled: true}}", "both listeners are disabled"},
 		{"address", "version: 1", "version: 1\nlisteners: {submission: {address: \"587\"}}", `listeners.submission.address: "587" is not an address to listen on`},
 		{"truth", "version: 1", "version: 1\nlisteners: {submission: {disabled: maybe}}", "listeners.submission.disabled: must be true or false"},

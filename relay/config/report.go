@@ -55,6 +55,9 @@ type QueueReport struct {
 	LastDelivery time.Time `json:"lastDelivery,omitzero"`
 	// Quarantined messages were damaged on disk and put aside; they are not among Messages.
 	Quarantined int64 `json:"quarantined,omitempty"`
+	// DeadLetters are messages that failed and are kept for a time; those of which no recipient
+	// is pending are not among Messages.
+	DeadLetters int64 `json:"deadLetters,omitempty"`
 }
 
 // UpstreamReport is what the last use of an upstream showed.

@@ -104,6 +104,7 @@ func (q *Queue) validate(k *checker) {
 	positive(k, "queue.", map[string]int64{
 		"lifetime": int64(q.Lifetime), "retryInitial": int64(q.RetryInitial),
 		"retryMax": int64(q.RetryMax), "senderHold": int64(q.SenderHold),
+		"delayNotice": int64(q.DelayNotice), "deadLetterRetention": int64(q.DeadLetterRetention),
 	})
 	if q.LowSpace < mebibyte {
 		k.failf("queue.lowSpace", "%d bytes cannot hold the outcome of deliveries: write at least %d", q.LowSpace, mebibyte)
@@ -113,6 +114,13 @@ func (q *Queue) validate(k *checker) {
 	}
 	if q.Postmaster != "" && !isAddress(q.Postmaster) {
 		k.failf("queue.postmaster", "%q is not an address: write one such as postmaster@example.com", q.Postmaster)
+	}
+	switch {
+	case q.BounceSender == "" || q.Postmaster == q.BounceSender:
+	case q.Postmaster == "":
+		k.failf("queue.bounceSender", "nobody gets what it sends: set queue.postmaster too")
+	case !isAddress(q.BounceSender):
+		k.failf("queue.bounceSender", "%q is not an address: write one that the upstreams let the relay send as", q.BounceSender)
 	}
 }
 
