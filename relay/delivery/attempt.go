@@ -43,13 +43,13 @@ type attempt struct {
 	// errors are all that happened, each once, and causes those of each recipient.
 	errors []*Error
 	causes map[int]*Error
-	// judged are the indices of recipients that something was learnt about, and failed those
-	// of them that the sender has to be told of.
-	judged, failed []int
+	// judged are the indices of recipients that something was learnt about, failed those of them
+	// that were given up, and relayed those delivered whose sender has to be told of that.
+	judged, failed, relayed []int
 	// unrecorded counts how often in a row the spool did not take the outcome.
 	unrecorded int
-	// told means that the bounce is durable, and with it the envelope.
-	told bool
+	// saved means that the envelope is durable, and with it what somebody is told.
+	saved bool
 	// interrupted means that the relay is stopping.
 	interrupted bool
 }
@@ -138,6 +138,7 @@ func (a *attempt) message(batch []int) message {
 		longLines:   e.LongLines,
 		keys:        a.settings.dkim,
 		unsigned:    a.config.UnsignedHeaders,
+		dsn:         request(e, batch),
 		open:        func() (io.ReadCloser, error) { return a.scheduler.options.Spool.Open(e.ID) },
 	}
 	for _, i := range batch {
@@ -164,6 +165,7 @@ func (a *attempt) judge(batch []int, verdicts []verdict) (again []int, goOn bool
 		switch {
 		case e == nil:
 			a.settle(i, spool.Delivered, verdicts[n].reply)
+			a.noteRelayed(i, verdicts[n].tells)
 		case tooMany(e) && progress:
 			again = append(again, i)
 		case e.concernsUpstream():
@@ -225,12 +227,13 @@ func (a *attempt) refused(i int, e *Error) bool {
 }
 
 // final reports whether no further attempt makes sense. A sender that the upstream does not
-// take may be one that is not verified yet: its mail is held for a while.
+// take may be one that is not verified yet: its mail is held for a while. Nobody can have the
+// null sender verified.
 func (a *attempt) final(e *Error) bool {
-	if e.Class != ClassSender || !e.replied || e.Code/100 != 5 || a.envelope.ReversePath == "" {
+	if e.Class != ClassSender || !e.replied || e.Code/100 != 5 {
 		return !e.Temporary
 	}
-	return a.scheduler.options.Clock.Now().Sub(a.envelope.Accepted) >= a.settings.queue.SenderHold
+	return a.envelope.ReversePath == "" || a.scheduler.options.Clock.Now().Sub(a.envelope.Accepted) >= a.settings.queue.SenderHold
 }
 
 // noteDamage makes a message whose content is damaged end in quarantine.
@@ -256,6 +259,14 @@ func (a *attempt) settle(i int, outcome spool.Outcome, reply string) {
 	}
 	if outcome != spool.Delivered {
 		a.failed = append(a.failed, i)
+	}
+}
+
+// noteRelayed makes the sender hear that a recipient's mail was handed on to an upstream that
+// tells of no success, where the sender wants to be told of one (RFC 3461 §5.2.2).
+func (a *attempt) noteRelayed(i int, upstreamTells bool) {
+	if !upstreamTells && a.envelope.ReversePath != "" && a.envelope.Recipients[i].Notify.Wants(spool.NotifySuccess) {
+		a.relayed = append(a.relayed, i)
 	}
 }
 

@@ -513,7 +513,7 @@ func TestBounceAndItsMessageAreLinkedInTheLog(t *testing.T) {
 	r.run()
 	id := r.submit("app@example.com", "never@x.test")
 	r.gone()
-	bounce := regexp.MustCompile(`"msg":"a bounce was queued","queue_id":"` + id + `".*"bounce_id":"([0-9a-z]+)"`).FindStringSubmatch(r.logs.String())
+	bounce := regexp.MustCompile(`"msg":"a notification was queued","queue_id":"` + id + `".*"notification_id":"([0-9a-z]+)"`).FindStringSubmatch(r.logs.String())
 	if bounce == nil || !strings.Contains(r.logs.String(), `"msg":"delivery","queue_id":"`+bounce[1]) {
 		t.Errorf("no line has both ids\n%s", r.logs)
 	}

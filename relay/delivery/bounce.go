@@ -1,104 +1,101 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 
-	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
-	"github.com/mailrelay-dev/mailrelay-operator/relay/dsn"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
-// bounce queues a notification about the recipients that failed, together with the updated
-// envelope of the message. It reports false, and changes nothing, when nobody can be told;
-// the log is all that tells of it then.
-func (a *attempt) bounce(ctx context.Context) (bool, error) {
-	log := a.scheduler.options.Logger.With("queue_id", a.envelope.ID, "recipients", len(a.failed))
-	to := a.bounceTo()
-	if to == "" && a.unrecorded > 0 {
+// tell queues a notification about what the attempt brought, together with the updated
+// envelope of the message. It reports false, and changes nothing, when nobody is to be told;
+// a message that failed is a dead letter all the same.
+func (a *attempt) tell(ctx context.Context) (bool, error) {
+	if len(a.failed) == 0 && len(a.relayed) == 0 {
 		return false, nil
 	}
-	if to == "" {
-		log.Warn("a message failed and there is nobody to tell: it has no sender, and queue.postmaster is not set or is who did not get it")
+	n := a.notification()
+	if n == nil {
+		a.logUntold(ctx)
 		return false, nil
 	}
 	draft, err := a.scheduler.options.Spool.CreateOutcome(ctx)
+	if err == nil {
+		err = a.scheduler.notify(ctx, draft, n)
+	}
 	if err != nil {
-		return false, fmt.Errorf("write a bounce: %w", err)
+		return false, fmt.Errorf("write a notification: %w", err)
 	}
-	defer draft.Abort()
-	report := a.report(to, draft.ID())
-	content, err := a.compose(report)
-	if err != nil {
-		return false, fmt.Errorf("make a bounce: %w", err)
-	}
-	if _, err := content.WriteTo(draft); err != nil {
-		return false, fmt.Errorf("write a bounce: %w", err)
-	}
-	err = draft.Commit(ctx, &spool.Envelope{
-		Accepted:   report.Now,
-		Recipients: []spool.Recipient{{Address: to}},
-		MessageID:  report.MessageID(),
-		SMTPUTF8:   report.SMTPUTF8(),
-	}, a.envelope)
-	if err != nil {
-		return false, fmt.Errorf("write a bounce: %w", err)
-	}
-	log.Info("a bounce was queued", "bounce_id", draft.ID(), "to", config.FormatRecipient(a.settings.logRecipients, to))
 	return true, nil
 }
 
-// compose writes the notification, with the header of the message where that can be read.
-func (a *attempt) compose(report dsn.Report) (*bytes.Buffer, error) {
-	content := new(bytes.Buffer)
-	header, err := a.scheduler.options.Spool.Open(a.envelope.ID)
-	if err == nil {
-		defer func() { _ = header.Close() }()
-		report.Header = header
-		if _, err = report.WriteTo(content); err == nil {
-			return content, nil
-		}
-	}
-	a.scheduler.options.Logger.Warn("a bounce goes out without the header of the message",
-		"queue_id", a.envelope.ID, "error", err)
-	report.Header = nil
-	content.Reset()
-	_, err = report.WriteTo(content)
-	return content, err
-}
-
-// bounceTo is who is told of a failure: the sender; for messages that have none, the relay's
-// own bounces among them, the postmaster, unless it is the postmaster who did not get it.
-func (a *attempt) bounceTo() string {
-	if a.envelope.ReversePath != "" {
-		return a.envelope.ReversePath
-	}
-	postmaster := a.settings.queue.Postmaster
-	for _, i := range a.failed {
-		if a.envelope.Recipients[i].Address == postmaster {
-			return ""
-		}
-	}
-	return postmaster
-}
-
-// report is the notification, without the header of the message.
-func (a *attempt) report(to, id string) dsn.Report {
-	about := a.envelope.Clone()
-	// A notification to the postmaster is about a message without a sender, which is safe
-	// only because the postmaster is never told of the postmaster's own mail.
-	about.ReversePath = to
-	report := dsn.Report{
-		Kind:     dsn.Failure,
-		Hostname: a.settings.hostname,
-		ID:       id,
-		Envelope: about,
-		To:       to,
-		Now:      a.scheduler.options.Clock.Now(),
+// notification is what somebody is to be told of the attempt; nil when nobody is.
+func (a *attempt) notification() *notification {
+	n := &notification{settings: a.settings, about: a.envelope, remoteMTA: a.config.Host, to: a.envelope.ReversePath}
+	if n.to == "" && !a.toPostmaster(n) {
+		return nil
 	}
 	for _, i := range a.failed {
-		report.Recipients = append(report.Recipients, a.envelope.Recipients[i])
+		if r := a.envelope.Recipients[i]; r.Notify.Wants(spool.NotifyFailure) {
+			n.recipients = append(n.recipients, r)
+		}
 	}
-	return report
+	for _, i := range a.relayed {
+		n.recipients = append(n.recipients, a.envelope.Recipients[i])
+	}
+	if len(n.recipients) == 0 {
+		return nil
+	}
+	return n
+}
+
+// toPostmaster addresses a notification about a message without a sender, such as one of the
+// relay's own. An upstream that does not take the null sender gets it from one that it takes,
+// once: nobody is told of what becomes of that. It reports false when the postmaster cannot be
+// told: there is none, or it is who did not get the message.
+func (a *attempt) toPostmaster(n *notification) bool {
+	queue := a.settings.queue
+	n.to, n.postmaster = queue.Postmaster, true
+	for _, i := range a.failed {
+		if a.refusedForNullSender(i) {
+			n.from = queue.BounceSender
+			return n.to != ""
+		}
+	}
+	for _, i := range a.failed {
+		if a.envelope.Recipients[i].Address == n.to {
+			return false
+		}
+	}
+	return n.to != "" && len(a.failed) > 0
+}
+
+// refusedForNullSender reports whether the null sender can be why a recipient did not get the
+// message: it was the sender or the message that was refused, or the recipient by a rule.
+// Providers say it in all these ways, at MAIL or only at the end of data.
+func (a *attempt) refusedForNullSender(i int) bool {
+	e := a.causes[i]
+	if a.envelope.ReversePath != "" || a.envelope.Recipients[i].Outcome != spool.Bounced || e == nil || e.Code/100 != 5 {
+		return false
+	}
+	_, detail, _ := strings.Cut(e.Enhanced, ".")
+	return e.Class != ClassRecipient || detail == "1.7" || detail == "1.8" || strings.HasPrefix(detail, "7.")
+}
+
+// logUntold says once why nobody is told of a message that failed.
+func (a *attempt) logUntold(ctx context.Context) {
+	if len(a.failed) == 0 || a.unrecorded > 0 {
+		return
+	}
+	level, why := slog.LevelWarn, "it has no sender, and queue.postmaster is not set or is who did not get it"
+	switch {
+	case a.envelope.ReversePath != "" && a.envelope.User == "":
+		why = "it is what the postmaster was to be told"
+	case a.envelope.ReversePath != "":
+		level, why = slog.LevelInfo, "its sender asked not to be told"
+	}
+	a.scheduler.options.Logger.Log(ctx, level, "a message failed and there is nobody to tell: "+why,
+		"queue_id", a.envelope.ID, "recipients", len(a.failed))
 }

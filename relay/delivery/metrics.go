@@ -17,6 +17,8 @@ type metrics struct {
 	connections *prometheus.GaugeVec
 	held        *prometheus.GaugeVec
 	paced       prometheus.Gauge
+	// notifications that were queued.
+	notifications *prometheus.CounterVec
 }
 
 func newMetrics(options Options) *metrics {
@@ -46,39 +48,41 @@ func newMetrics(options Options) *metrics {
 			Name: "mailrelay_queue_paced_messages",
 			Help: "Messages that wait for delivery only because of their user's rate.",
 		}),
+		notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mailrelay_notifications_total",
+			Help: "Delivery status notifications that were queued, by kind: failure, delay or relayed.",
+		}, []string{"kind"}),
 	}
 	if options.Registerer != nil {
-		options.Registerer.MustRegister(m.deliveries, m.errors, m.duration, m.connections, m.held, m.paced,
-			queueMessages(options), queueOldest(options), quarantinedMessages(options))
+		options.Registerer.MustRegister(m.deliveries, m.errors, m.duration, m.connections, m.held, m.paced, m.notifications)
+		options.Registerer.MustRegister(spoolMetrics(options)...)
 	}
 	return m
 }
 
-func queueMessages(options Options) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mailrelay_queue_messages",
-		Help: "Messages that wait for delivery.",
-	}, func() float64 { return float64(options.Spool.Stats().Messages) })
-}
-
-func queueOldest(options Options) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mailrelay_queue_oldest_seconds",
-		Help: "Age of the oldest message that waits for delivery; 0 when there is none.",
-	}, func() float64 {
-		oldest := options.Spool.Stats().Oldest
-		if oldest.IsZero() {
-			return 0
-		}
-		return options.Clock.Now().Sub(oldest).Seconds()
-	})
-}
-
-func quarantinedMessages(options Options) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mailrelay_quarantined_messages",
-		Help: "Messages that were damaged on disk and put aside; they are not delivered.",
-	}, func() float64 { return float64(options.Spool.Stats().Quarantined) })
+// spoolMetrics are read from the spool when they are asked for.
+func spoolMetrics(options Options) []prometheus.Collector {
+	gauge := func(name, help string, value func(spool.Stats) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+			func() float64 { return value(options.Spool.Stats()) })
+	}
+	return []prometheus.Collector{
+		gauge("mailrelay_queue_messages", "Messages that wait for delivery.",
+			func(s spool.Stats) float64 { return float64(s.Messages) }),
+		gauge("mailrelay_queue_oldest_seconds", "Age of the oldest message that waits for delivery; 0 when there is none.",
+			func(s spool.Stats) float64 {
+				if s.Oldest.IsZero() {
+					return 0
+				}
+				return options.Clock.Now().Sub(s.Oldest).Seconds()
+			}),
+		gauge("mailrelay_quarantined_messages", "Messages that were damaged on disk and put aside; they are not delivered.",
+			func(s spool.Stats) float64 { return float64(s.Quarantined) }),
+		gauge("mailrelay_dead_letters", "Messages that failed and are kept for a time.",
+			func(s spool.Stats) float64 { return float64(s.DeadLetters) }),
+		gauge("mailrelay_dead_letter_bytes", "About how many bytes of the disk dead letters take.",
+			func(s spool.Stats) float64 { return float64(s.DeadBytes) }),
+	}
 }
 
 // count adds the attempt to the metrics.

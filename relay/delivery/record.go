@@ -41,32 +41,43 @@ func (a *attempt) due() time.Time {
 	return a.envelope.NextAttempt
 }
 
-// write makes the outcome durable: first what the sender is told, then the rest.
+// write makes the outcome durable: first what somebody is told, then the rest.
 func (a *attempt) write(ctx context.Context) error {
-	store := a.scheduler.options.Spool
-	if len(a.failed) > 0 && !a.told {
-		told, err := a.bounce(ctx)
-		if err != nil {
+	if !a.saved {
+		if err := a.save(ctx); err != nil {
 			return err
 		}
-		a.told = told
+		a.saved = true
 	}
+	store := a.scheduler.options.Spool
 	switch {
 	case a.envelope.Done() && a.envelope.Damaged:
 		return store.Quarantine(ctx, a.envelope)
 	case a.envelope.Done():
 		return store.Remove(ctx, a.envelope.ID)
-	case a.told || len(a.judged) == 0:
-		return nil
 	}
-	return store.Update(ctx, a.envelope)
+	return nil
 }
 
-// savePart records the deliveries when the bounce that belongs to the same attempt cannot be
-// written, so that a crash does not repeat them. It is only a precaution: the whole outcome
-// is recorded later.
+// save writes the envelope where it must not be lost: for the recipients that are pending,
+// for who is told of the others, and for the dead letter that a message becomes which failed.
+func (a *attempt) save(ctx context.Context) error {
+	told, err := a.tell(ctx)
+	if err != nil || told {
+		return err
+	}
+	over := a.envelope.Done() && (a.envelope.Damaged || len(a.failed) == 0)
+	if over || len(a.judged) == 0 {
+		return nil
+	}
+	return a.scheduler.options.Spool.Update(ctx, a.envelope)
+}
+
+// savePart records the deliveries when the notification that belongs to the same attempt
+// cannot be written, so that a crash does not repeat them. It is only a precaution: the whole
+// outcome is recorded later.
 func (a *attempt) savePart(ctx context.Context) {
-	if len(a.failed) == 0 || len(a.failed) == len(a.judged) || a.told {
+	if len(a.failed)+len(a.relayed) == 0 || len(a.failed) == len(a.judged) || a.saved {
 		return
 	}
 	part := a.envelope.Clone()

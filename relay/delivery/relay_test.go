@@ -23,6 +23,8 @@ type testUpstream struct {
 	// answer gives the verdict on one recipient, or on all of them when it concerns the
 	// upstream. n counts the transactions, from 1.
 	answer func(n int, recipient string) *Error
+	// tells means that it offers DSN.
+	tells bool
 	// block holds transactions up until it is closed or the context is done.
 	block chan struct{}
 
@@ -51,7 +53,7 @@ func (u *testUpstream) deliver(ctx context.Context, m message, welcomed func()) 
 		if verdicts[i].err != nil && verdicts[i].err.concernsUpstream() {
 			return unanimous(len(m.recipients), verdicts[i].err)
 		}
-		verdicts[i].reply = "250 2.0.0 queued"
+		verdicts[i].reply, verdicts[i].tells = "250 2.0.0 queued", u.tells
 	}
 	if find(verdicts, func(e *Error) bool { return e.Step == StepMAIL }) == nil {
 		welcomed()
@@ -113,6 +115,8 @@ type brokenSpool struct {
 	spool.Spool
 	mu                     sync.Mutex
 	create, update, remove error
+	// createMail is that of Spool.Create.
+	createMail error
 	// open replaces Spool.Open.
 	open func(id string) (io.ReadCloser, error)
 }
@@ -127,6 +131,22 @@ func (b *brokenSpool) faults() (create, update, remove error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.create, b.update, b.remove
+}
+
+func (b *brokenSpool) failCreate(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.createMail = err
+}
+
+func (b *brokenSpool) Create(ctx context.Context) (spool.Draft, error) {
+	b.mu.Lock()
+	err := b.createMail
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return b.Spool.Create(ctx)
 }
 
 func (b *brokenSpool) CreateOutcome(ctx context.Context) (spool.Draft, error) {
@@ -261,10 +281,8 @@ func (r *testRelay) newScheduler() *Scheduler {
 // restart replaces the scheduler by one that knows only what is in the spool.
 func (r *testRelay) restart() {
 	m, options := r.scheduler.metrics, r.scheduler.options
-	for _, c := range []prometheus.Collector{
-		m.deliveries, m.errors, m.duration, m.connections, m.held, m.paced,
-		queueMessages(options), queueOldest(options), quarantinedMessages(options),
-	} {
+	own := []prometheus.Collector{m.deliveries, m.errors, m.duration, m.connections, m.held, m.paced, m.notifications}
+	for _, c := range append(own, spoolMetrics(options)...) {
 		r.registry.Unregister(c)
 	}
 	r.scheduler = r.newScheduler()

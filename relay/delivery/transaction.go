@@ -18,6 +18,8 @@ type message struct {
 	eightBit    bool
 	smtpUTF8    bool
 	longLines   bool
+	// dsn is what the sender wants to be told.
+	dsn statusRequest
 	// keys to sign with, and the header fields to leave out of it.
 	keys     []dkim.Key
 	unsigned []string
@@ -29,6 +31,8 @@ type message struct {
 type verdict struct {
 	err   *Error
 	reply string
+	// tells means that the upstream was told what the sender wants to be told, and tells it.
+	tells bool
 }
 
 // transaction is one mail transaction (RFC 5321 §3.3).
@@ -57,7 +61,7 @@ func (c *connection) transact(ctx context.Context, m message, welcomed func()) [
 	c.broken = c.broken || failure != nil && failure.Code == 0 || c.r.Buffered() > 0
 	for i := range t.verdicts {
 		if t.verdicts[i].err == nil {
-			t.verdicts[i] = verdict{failure, answer.String()}
+			t.verdicts[i] = verdict{failure, answer.String(), t.extensions.has("DSN")}
 		}
 	}
 	return t.verdicts
@@ -161,10 +165,12 @@ func (t *transaction) mail() string {
 	if m.smtpUTF8 {
 		line += " SMTPUTF8"
 	}
-	return line
+	return line + t.statusOfMAIL()
 }
 
-func (t *transaction) rcpt(i int) string { return "RCPT TO:<" + t.message.recipients[i] + ">" }
+func (t *transaction) rcpt(i int) string {
+	return "RCPT TO:<" + t.message.recipients[i] + ">" + t.statusOfRCPT(i)
+}
 
 // welcome notes that the upstream takes mail.
 func (t *transaction) welcome() {

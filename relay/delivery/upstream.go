@@ -187,5 +187,6 @@ func (s *Scheduler) Queue() config.QueueReport {
 	defer s.mu.Unlock()
 	return config.QueueReport{
 		Messages: stats.Messages, Oldest: stats.Oldest, LastDelivery: s.lastDelivery, Quarantined: stats.Quarantined,
+		DeadLetters: stats.DeadLetters,
 	}
 }

@@ -20,6 +20,10 @@ const (
 	maxLine = 998
 	// maxWord is where a word without a space in it is cut apart.
 	maxWord = 900
+	// quotedPrintable and eightBit are what content that is not short lines of 7 bits is sent
+	// as (RFC 2045 §6).
+	quotedPrintable = "quoted-printable"
+	eightBit        = "8bit"
 	// maxReply bounds what is taken over from a reply, in bytes.
 	maxReply = 1000
 )
@@ -28,6 +32,12 @@ const (
 func writeField(out *bytes.Buffer, name, value string) {
 	out.WriteString(fold(name+": "+value, foldAt, "\r\n "))
 	out.WriteString("\r\n")
+}
+
+// writeValue writes a header field whose value is to be found again as it was, and so is not
+// folded.
+func writeValue(out *bytes.Buffer, name, value string) {
+	out.WriteString(name + ": " + cut(value, maxWord) + "\r\n")
 }
 
 // fold breaks a line at spaces where it gets longer than limit, and inside of words that no
@@ -46,12 +56,9 @@ func fold(line string, limit int, lineBreak string) string {
 			length++
 		}
 		for len(word) > maxWord {
-			cut := maxWord
-			for !utf8.RuneStart(word[cut]) {
-				cut--
-			}
-			out.WriteString(word[:cut] + lineBreak)
-			word, length = word[cut:], 0
+			head := cut(word, maxWord)
+			out.WriteString(head + lineBreak)
+			word, length = word[len(head):], 0
 		}
 		out.WriteString(word)
 		length += len(word)
@@ -61,36 +68,46 @@ func fold(line string, limit int, lineBreak string) string {
 
 // plain makes text from outside fit to be shown: one line of printable characters, with
 // single spaces.
-func plain(s string) string {
-	s = strings.Map(func(c rune) rune {
+func plain(s string) string { return shown(s, isPrint) }
+
+// ascii is plain with every other character replaced.
+func ascii(s string) string { return shown(s, isASCIIPrint) }
+
+func shown(s string, allowed func(rune) bool) string {
+	s = strings.Join(strings.Fields(oneLine(s, allowed)), " ")
+	if len(s) <= maxReply {
+		return s
+	}
+	return cut(s, maxReply) + "..."
+}
+
+// oneLine replaces what would end a line or is not allowed.
+func oneLine(s string, allowed func(rune) bool) string {
+	return strings.Map(func(c rune) rune {
 		switch {
 		case unicode.IsSpace(c):
 			return ' '
-		case c == utf8.RuneError || !unicode.IsPrint(c):
+		case !allowed(c):
 			return '?'
 		}
 		return c
 	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= maxReply {
-		return s
-	}
-	cut := maxReply
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "..."
 }
 
-// ascii is plain with every other character replaced.
-func ascii(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c > unicode.MaxASCII {
-			return '?'
-		}
-		return c
-	}, plain(s))
+// cut shortens a text to at most limit bytes, between two characters.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
 }
+
+func isPrint(c rune) bool { return c != utf8.RuneError && unicode.IsPrint(c) }
+
+func isASCIIPrint(c rune) bool { return c >= ' ' && c <= '~' }
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(c rune) bool { return c > unicode.MaxASCII }) < 0
@@ -123,38 +140,59 @@ func safeMessageID(s string) bool {
 	return strings.IndexFunc(s[1:len(s)-1], bad) < 0
 }
 
-// writePart writes one body part. Its content has CRLF line ends; what does not fit into
-// short 7-bit lines is encoded, so that any upstream can take the notification.
-func writePart(out *bytes.Buffer, boundary, contentType, description string, content []byte) {
-	out.WriteString("\r\n--" + boundary + "\r\n")
-	encode := !isShort7Bit(content)
-	if strings.HasPrefix(contentType, "text/plain") {
-		contentType += "; charset=utf-8"
+// part is a body part. Its content has CRLF line ends.
+type part struct {
+	contentType, description string
+	content                  []byte
+	// encoding is the Content-Transfer-Encoding; empty for content of short 7-bit lines.
+	encoding string
+}
+
+// newPart makes a part. The encoding is that of content which needs one.
+func newPart(contentType, description string, content []byte, encoding string) *part {
+	if isShort7Bit(content) {
+		encoding = ""
 	}
-	writeField(out, "Content-Type", contentType)
-	writeField(out, "Content-Description", description)
-	if !encode {
-		out.WriteString("\r\n")
-		out.Write(content)
+	return &part{contentType, description, content, encoding}
+}
+
+// write writes the part with the delimiter before it.
+func (p *part) write(out *bytes.Buffer, boundary string) {
+	out.WriteString("\r\n--" + boundary + "\r\n")
+	writeField(out, "Content-Type", p.contentType)
+	writeField(out, "Content-Description", p.description)
+	if p.encoding != "" {
+		writeField(out, "Content-Transfer-Encoding", p.encoding)
+	}
+	out.WriteString("\r\n")
+	if p.encoding != quotedPrintable {
+		out.Write(p.content)
 		return
 	}
-	writeField(out, "Content-Transfer-Encoding", "quoted-printable")
-	out.WriteString("\r\n")
 	w := quotedprintable.NewWriter(out)
 	// Neither can fail: they write to memory.
-	_, _ = w.Write(content)
+	_, _ = w.Write(p.content)
 	_ = w.Close()
 }
 
 // isShort7Bit reports whether content can be sent as it is.
 func isShort7Bit(content []byte) bool {
+	bad := func(c byte) bool { return c != '\t' && (c < ' ' || c > '~') }
 	for line := range bytes.SplitSeq(content, []byte("\r\n")) {
-		bad := func(c byte) bool { return c != '\t' && (c < ' ' || c > '~') }
-		if len(line) > maxLine || indexFunc(line, bad) >= 0 {
+		if indexFunc(line, bad) >= 0 {
 			return false
 		}
 	}
-	return true
+	return !hasLongLine(content)
+}
+
+func hasLongLine(content []byte) bool {
+	for line := range bytes.SplitSeq(content, []byte("\r\n")) {
+		if len(line) > maxLine {
+			return true
+		}
+	}
+	return false
 }
 
 func indexFunc(b []byte, f func(byte) bool) int {

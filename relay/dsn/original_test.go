@@ -25,7 +25,7 @@ func TestOriginalHeaderIsBoundedAndHarmless(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := write(t, report(func(r *Report) { r.Header = iotest.OneByteReader(strings.NewReader(test.in)) }))
+			p := write(t, report(func(r *Report) { r.Message = iotest.OneByteReader(strings.NewReader(test.in)) }))
 			checkLines(t, p.raw, false)
 			if test.want == "" {
 				if len(p.parts) != 2 {
@@ -42,7 +42,7 @@ func TestOriginalHeaderIsBoundedAndHarmless(t *testing.T) {
 
 func TestNoHeaderNoPart(t *testing.T) {
 	t.Parallel()
-	if p := write(t, report(func(r *Report) { r.Header = nil })); len(p.parts) != 2 {
+	if p := write(t, report(func(r *Report) { r.Message = nil })); len(p.parts) != 2 {
 		t.Errorf("%d parts, want 2", len(p.parts))
 	}
 }

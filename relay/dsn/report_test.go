@@ -35,8 +35,8 @@ func report(change ...func(*Report)) Report {
 			Address: "bob@example.net", Outcome: spool.Bounced,
 			Reply: "550 5.1.1 No such user", OutcomeTime: accepted.Add(time.Minute),
 		}},
-		Now:    accepted.Add(time.Hour),
-		Header: strings.NewReader("From: shop@example.org\r\nSubject: Order\r\n\r\nsecret body\r\n"),
+		Now:     accepted.Add(time.Hour),
+		Message: strings.NewReader("From: shop@example.org\r\nSubject: Order\r\n\r\nsecret body\r\n"),
 	}
 	for _, f := range change {
 		f(&r)
@@ -44,8 +44,8 @@ func report(change ...func(*Report)) Report {
 	return r
 }
 
-// part is a decoded body part.
-type part struct {
+// decoded is a decoded body part.
+type decoded struct {
 	contentType string
 	body        string
 }
@@ -54,7 +54,7 @@ type part struct {
 type parsed struct {
 	raw    []byte
 	header mail.Header
-	parts  []part
+	parts  []decoded
 }
 
 // write writes the notification and parses it with net/mail and mime/multipart, and once
@@ -92,7 +92,7 @@ func write(t *testing.T, r Report) parsed {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.parts = append(p.parts, part{next.Header.Get("Content-Type"), string(body)})
+		p.parts = append(p.parts, decoded{next.Header.Get("Content-Type"), string(body)})
 	}
 	p.agree(t)
 	return p
@@ -212,8 +212,8 @@ func TestTextSaysWhatHappenedAndWhatToDo(t *testing.T) {
 		"policy":    {func(r *Report) { r.Recipients[0].Reply = "550 5.7.1 Denied" }, []string{"refused by a rule"}},
 		"no code":   {func(r *Report) { r.Recipients[0].Reply = "" }, []string{"administrator"}},
 		"delay": {func(r *Report) {
-			r.Kind, r.RetryUntil = Delay, accepted.Add(5*24*time.Hour)
-		}, []string{"yet", "until Mon, 07 Jan 2030 03:04:05 +0000", "Do not send the message again"}},
+			r.Recipients[0].Outcome, r.RetryUntil = spool.Pending, accepted.Add(5*24*time.Hour)
+		}, []string{"Your message could not be delivered yet", "until Mon, 07 Jan 2030 03:04:05 +0000", "Do not send the message again"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -231,7 +231,7 @@ func TestDeliveryReportHasAGroupPerRecipient(t *testing.T) {
 	t.Parallel()
 	p := write(t, report(func(r *Report) {
 		for i := range 120 {
-			r.Recipients = append(r.Recipients, spool.Recipient{Address: fmt.Sprintf("u%d@example.net", i)})
+			r.Recipients = append(r.Recipients, spool.Recipient{Address: fmt.Sprintf("u%d@example.net", i), Outcome: spool.Bounced})
 		}
 	}))
 	groups := p.fields(t)
@@ -265,7 +265,7 @@ func TestDeliveryReportHasAGroupPerRecipient(t *testing.T) {
 func TestNoNotificationOfANotification(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	r := report(func(r *Report) { r.Envelope.ReversePath, r.To = "", "postmaster@example.org" })
+	r := report(func(r *Report) { r.Envelope.ReversePath = "" })
 	if n, err := r.WriteTo(&out); !errors.Is(err, ErrNullReversePath) || n != 0 || out.Len() != 0 {
 		t.Errorf("%d bytes, %v, want ErrNullReversePath", n, err)
 	}
@@ -274,15 +274,16 @@ func TestNoNotificationOfANotification(t *testing.T) {
 func TestReportsThatCannotBeWrittenAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Report){
-		"no recipients":        func(r *Report) { r.Recipients = nil },
-		"line end in host":     func(r *Report) { r.Hostname = "a\r\nBcc: x@example.org" },
-		"no host":              func(r *Report) { r.Hostname = "" },
-		"line end in id":       func(r *Report) { r.ID = "a\r\nb" },
-		"line end in sender":   func(r *Report) { r.Envelope.ReversePath = "a@b\r\nBcc: x@example.org" },
-		"second address":       func(r *Report) { r.To = "a@example.org, b@example.org" },
-		"sender with no at":    func(r *Report) { r.To = "nobody" },
-		"unreadable original":  func(r *Report) { r.Header = failingReader{} },
-		"control in recipient": func(r *Report) { r.To = "a\x00b@example.org" },
+		"no recipients":         func(r *Report) { r.Recipients = nil },
+		"line end in host":      func(r *Report) { r.Hostname = "a\r\nBcc: x@example.org" },
+		"no host":               func(r *Report) { r.Hostname = "" },
+		"line end in id":        func(r *Report) { r.ID = "a\r\nb" },
+		"line end in sender":    func(r *Report) { r.Envelope.ReversePath = "a@b\r\nBcc: x@example.org" },
+		"second address":        func(r *Report) { r.Postmaster = "a@example.org, b@example.org" },
+		"postmaster with no at": func(r *Report) { r.Postmaster = "nobody" },
+		"line end in from":      func(r *Report) { r.From = "a@b\r\nBcc: x@example.org" },
+		"unreadable original":   func(r *Report) { r.Message = failingReader{} },
+		"control in recipient":  func(r *Report) { r.Envelope.ReversePath = "a\x00b@example.org" },
 	} {
 		var out bytes.Buffer
 		if _, err := report(change).WriteTo(&out); err == nil || out.Len() > 0 {

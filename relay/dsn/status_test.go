@@ -11,29 +11,29 @@ import (
 func TestStatusFollowsWhatHappened(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		kind       Kind
 		outcome    spool.Outcome
 		reply      string
 		want       string
 		wantType   string
 		wantAdvice string
 	}{
-		{Failure, spool.Bounced, "550 5.1.1 No such user", "5.1.1", "smtp", "Check the address"},
-		{Failure, spool.Bounced, "550-5.7.26 Unauthenticated", "5.7.26", "smtp", "refused by a rule"},
-		{Failure, spool.Bounced, "550 No such user", "5.0.0", "smtp", "The reply above"},
-		{Failure, spool.Bounced, "552 5.2.2 Full", "5.2.2", "smtp", "mailbox is full"},
-		{Failure, spool.Bounced, "550", "5.0.0", "smtp", "The reply above"},
-		{Failure, spool.Bounced, "450 4.2.1 Try later", "5.0.0", "smtp", "The reply above"},
-		{Failure, spool.Bounced, "5501.1.1 nonsense", "5.0.0", "x-mailrelay", "The reply above"},
-		{Failure, spool.Bounced, "the message has 8-bit content", "5.0.0", "x-mailrelay", "The reply above"},
-		{Failure, spool.Expired, "450 4.2.1 Try later", "4.4.7", "smtp", "again later"},
-		{Failure, spool.Expired, "550 5.1.1 No such user", "4.4.7", "smtp", "again later"},
-		{Delay, spool.Pending, "451 4.7.1 Greylisted", "4.7.1", "smtp", ""},
-		{Delay, spool.Pending, "connect: timeout", "4.0.0", "x-mailrelay", ""},
-		{Delay, spool.Pending, "550 5.1.1 No such user", "4.0.0", "smtp", ""},
+		{spool.Bounced, "550 5.1.1 No such user", "5.1.1", "smtp", "Check the address"},
+		{spool.Bounced, "550-5.7.26 Unauthenticated", "5.7.26", "smtp", "refused by a rule"},
+		{spool.Bounced, "550 No such user", "5.0.0", "smtp", "The reply above"},
+		{spool.Bounced, "552 5.2.2 Full", "5.2.2", "smtp", "mailbox is full"},
+		{spool.Bounced, "550", "5.0.0", "smtp", "The reply above"},
+		{spool.Bounced, "450 4.2.1 Try later", "5.0.0", "smtp", "The reply above"},
+		{spool.Bounced, "5501.1.1 nonsense", "5.0.0", "x-mailrelay", "The reply above"},
+		{spool.Bounced, "the message has 8-bit content", "5.0.0", "x-mailrelay", "The reply above"},
+		{spool.Expired, "450 4.2.1 Try later", "4.4.7", "smtp", "again later"},
+		{spool.Expired, "550 5.1.1 No such user", "4.4.7", "smtp", "again later"},
+		{spool.Pending, "451 4.7.1 Greylisted", "4.7.1", "smtp", ""},
+		{spool.Pending, "connect: timeout", "4.0.0", "x-mailrelay", ""},
+		{spool.Pending, "550 5.1.1 No such user", "4.0.0", "smtp", ""},
+		{spool.Delivered, "250 2.6.0 Queued as 1", "2.6.0", "smtp", ""},
+		{spool.Delivered, "250 Ok", "2.0.0", "smtp", ""},
 	} {
 		r := report(func(r *Report) {
-			r.Kind = test.kind
 			r.Recipients[0].Outcome, r.Recipients[0].Reply = test.outcome, test.reply
 		})
 		p := write(t, r)
@@ -54,7 +54,7 @@ func TestStatusFollowsWhatHappened(t *testing.T) {
 func TestDelayHasItsOwnFields(t *testing.T) {
 	t.Parallel()
 	group := write(t, report(func(r *Report) {
-		r.Kind, r.RetryUntil = Delay, accepted.Add(5*24*time.Hour)
+		r.Recipients[0].Outcome, r.RetryUntil = spool.Pending, accepted.Add(5*24*time.Hour)
 		r.Recipients[0].OutcomeTime = time.Time{}
 	})).fields(t)[1]
 	if group.Get("Action") != "delayed" || group.Get("Will-Retry-Until") != "Mon, 07 Jan 2030 03:04:05 +0000" || group.Get("Last-Attempt-Date") != "" {

@@ -26,37 +26,66 @@ var advice = []struct{ status, text string }{
 	{"5", "The reply above gives the reason. If it is not clear, show this notification to the administrator of the relay."},
 }
 
+// headings say of the message what became of the recipients that follow, in the order
+// of the text.
+var headings = []struct {
+	action action
+	text   string
+}{
+	{failed, "could not be delivered to:"},
+	{delayed, "could not be delivered yet to:"},
+	{relayed, "was handed on to a server that confirms no deliveries, for:"},
+}
+
 // text is the content of the part for people (RFC 3464 §2, RFC 6522 §3).
 func (r Report) text() []byte {
 	out := new(bytes.Buffer)
 	paragraph(out, "This is the mail relay "+r.Hostname+".")
-	if r.Kind == Delay {
-		paragraph(out, "Your message could not be delivered yet to:")
-	} else {
-		paragraph(out, "Your message could not be delivered to:")
+	message := "Your message "
+	if r.Postmaster != "" {
+		message = "The message "
+		paragraph(out, "You get this as its postmaster: the message has no sender who could be told, as a bounce has none.")
 	}
-	for i, recipient := range r.Recipients {
-		if i == maxListed {
-			paragraph(out, fmt.Sprintf("and %d more, see the delivery report.", len(r.Recipients)-maxListed))
-			break
+	for _, heading := range headings {
+		if r.has(heading.action) {
+			r.section(out, heading.action, message+heading.text)
 		}
-		r.describe(out, recipient)
-	}
-	if r.Kind == Delay {
-		r.explainDelay(out)
 	}
 	r.identify(out)
 	return out.Bytes()
 }
 
+// section tells of all recipients of whom the same is to be said.
+func (r Report) section(out *bytes.Buffer, what action, heading string) {
+	paragraph(out, heading)
+	listed := 0
+	for _, recipient := range r.Recipients {
+		if actionOf(recipient) != what {
+			continue
+		}
+		if listed++; listed <= maxListed {
+			describe(out, recipient)
+		}
+	}
+	if listed > maxListed {
+		paragraph(out, fmt.Sprintf("and %d more, see the delivery report.", listed-maxListed))
+	}
+	switch what {
+	case delayed:
+		r.explainDelay(out)
+	case relayed:
+		paragraph(out, "You asked to be told of the delivery. That server does not tell; it sends a notification only if it fails.")
+	}
+}
+
 // describe writes what became of one recipient and what to do.
-func (r Report) describe(out *bytes.Buffer, recipient spool.Recipient) {
+func describe(out *bytes.Buffer, recipient spool.Recipient) {
 	line(out, "    ", plain(recipient.Address))
 	if reply := plain(recipient.Reply); reply != "" {
 		line(out, "        ", "Last reply: "+reply)
 	}
-	if r.Kind == Failure {
-		line(out, "        ", adviceFor(r.statusOf(recipient)))
+	if actionOf(recipient) == failed {
+		line(out, "        ", adviceFor(statusOf(recipient)))
 	}
 	out.WriteString("\r\n")
 }

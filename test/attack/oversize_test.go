@@ -85,7 +85,7 @@ func TestOversize(t *testing.T) {
 	})
 	launch(t, "all of it, in the memory of the relay and at the provider", func(a *attack) {
 		waitFor(a, "an empty queue", func() bool {
-			return r.log.count(`"msg":"accepted"`)+r.log.count(`"msg":"a bounce was queued"`) == r.log.count(`"result":"delivered"`)+r.log.count(`"result":"bounced"`)
+			return r.log.count(`"msg":"accepted"`)+r.log.count(`"msg":"a notification was queued"`) == r.log.count(`"result":"delivered"`)+r.log.count(`"result":"bounced"`)
 		})
 		commands, bodies := u.captured()
 		a.honest(commands)
