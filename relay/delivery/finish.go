@@ -23,6 +23,7 @@ func (s *Scheduler) finish(a *attempt, next disposition) {
 		s.putBack(a, next)
 	}
 	s.unpark(e)
+	s.noticeAfter(e.id)
 }
 
 // putBack keeps what is left of the entry for another attempt.

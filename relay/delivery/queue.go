@@ -26,8 +26,8 @@ type entry struct {
 	sibling *entry
 	// busy means that an attempt is under way, or that what it brought is not recorded yet.
 	busy bool
-	// parked means that the entry is due and waits for an attempt at a sibling to end: two at
-	// a time would overwrite each other's outcomes.
+	// parked means that the entry is due and waits for an attempt at a sibling, or a notice of
+	// delay, to end: two at a time would overwrite what the other one wrote.
 	parked bool
 }
 

@@ -363,6 +363,9 @@ func (r *testRelay) rest() {
 func (r *testRelay) idle() bool {
 	r.scheduler.mu.Lock()
 	defer r.scheduler.mu.Unlock()
+	if len(r.scheduler.delays.writing) > 0 {
+		return false
+	}
 	for _, u := range r.scheduler.upstreams {
 		if u.active > 0 {
 			return false

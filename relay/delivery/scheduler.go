@@ -37,6 +37,7 @@ type Scheduler struct {
 	users   map[string]config.User
 	lanes   map[string]*lane
 	holding map[*lane]struct{}
+	delays  delays
 
 	running   bool
 	stopTimer func() bool
@@ -64,6 +65,7 @@ func New(options Options) *Scheduler {
 		refused:  make(refusedSenders),
 		lanes:    make(map[string]*lane),
 		holding:  make(map[*lane]struct{}),
+		delays:   newDelays(),
 	}
 	s.metrics = newMetrics(s.options)
 	if s.options.transport == nil {
@@ -157,6 +159,7 @@ func (s *Scheduler) add(envelope *spool.Envelope, due time.Time) {
 	}
 	first.lane.queued++
 	s.known[envelope.ID] = first
+	s.watch(first, envelope)
 	for _, e := range first.siblings() {
 		s.schedule(e)
 	}
@@ -207,6 +210,7 @@ func (s *Scheduler) dispatch() {
 	for _, u := range s.upstreams {
 		s.startPinned(u, now)
 	}
+	s.tellDelays(now)
 	for s.startNext(now) {
 	}
 	for _, r := range s.routes {
@@ -217,7 +221,7 @@ func (s *Scheduler) dispatch() {
 
 // nextWake is when something may start because time has passed, zero when never.
 func (s *Scheduler) nextWake(now time.Time) time.Time {
-	wake := time.Time{}
+	wake := s.nextNotice()
 	for _, u := range s.upstreams {
 		if at := u.wake(now); !at.IsZero() {
 			wake = earlier(wake, at)

@@ -103,9 +103,12 @@ func (s *Scheduler) giveUp(r *route, now time.Time) {
 	}
 }
 
-// blocked reports whether an attempt at another part of a message is going to write its
-// envelope. It must wait for that.
-func (s *Scheduler) blocked(e *entry) bool { return e.waitsForSibling() }
+// blocked reports whether something else is going to write the envelope of a message: an
+// attempt at another part of it, or a notice that it is late. It must wait for that.
+func (s *Scheduler) blocked(e *entry) bool {
+	_, writing := s.delays.writing[e.id]
+	return writing || e.waitsForSibling()
+}
 
 // expired returns a message of the route whose lifetime is over. It stays where it is.
 func (s *Scheduler) expired(r *route, now time.Time) *entry {
