@@ -42,6 +42,8 @@ func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error
 		FS:        p.fs,
 		LowSpace:  c.Queue.LowSpace,
 		Logger:    p.log,
+
+		DeadLetterRetention: c.Queue.DeadLetterRetention,
 		// No draft is committed before there is a scheduler.
 		OnCommit: func(e *spool.Envelope) { p.scheduler.Enqueue(e) },
 	})

@@ -49,6 +49,7 @@ func (p *parts) apply(s *config.Snapshot) {
 	p.level.Set(levels[s.Config.Logging.Level])
 	p.users.Replace(s.Users)
 	p.store.SetLowSpace(s.Config.Queue.LowSpace)
+	p.store.SetDeadLetterRetention(s.Config.Queue.DeadLetterRetention)
 	p.scheduler.Apply(s)
 	p.prober.Apply(s)
 	p.current.Store(s)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -44,6 +45,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	probing := start(p.prober.Run)
 	submitting := start(p.submit)
 	administering := start(p.admin.Serve)
+	sweeping := start(p.sweep)
 	p.ready.Store(true)
 	p.log.Info("ready", "submissions", text(p.addresses.Submissions), "submission", text(p.addresses.Submission))
 	if onReady != nil {
@@ -67,14 +69,34 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 		// them would only make more of what has to be done again.
 		delivering.stop()
 		administering.stop()
+		sweeping.stop()
 		return errors.Join(p.store.Err(), p.door.Close())
 	}
 	p.log.Info("stopping")
-	err := errors.Join(p.drain(submitting), delivering.end(), probing.end(), p.store.Close(), administering.end())
+	err := errors.Join(p.drain(submitting), delivering.end(), probing.end(), sweeping.end(), p.store.Close(), administering.end())
 	if err == nil {
 		p.log.Info("stopped")
 	}
 	return err
+}
+
+// sweepInterval is how often dead letters are looked through.
+const sweepInterval = time.Minute
+
+// sweep removes dead letters whose time is over, or for which there is no room.
+func (p *parts) sweep(ctx context.Context) error {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		if err := p.store.Sweep(ctx); err != nil && ctx.Err() == nil {
+			p.log.Error("cannot remove old dead letters, trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
 
 // submit serves the clients that the front door lets in.
