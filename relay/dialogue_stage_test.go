@@ -46,7 +46,7 @@ type settings struct {
 
 func newStage(t *testing.T, file string) *stage {
 	t.Helper()
-	upstream := newCapture(t, "8BITMIME", "SMTPUTF8", "PIPELINING")
+	upstream := newCapture(t, "8BITMIME", "SMTPUTF8", "PIPELINING", "DSN")
 	s := newSite(t, upstream.upstream)
 	data, err := os.ReadFile(file)
 	s.ca.must(err)

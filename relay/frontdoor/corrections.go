@@ -64,6 +64,10 @@ var corrections = []correction{
 	{500, "5.5.4", "Unknown RCPT TO argument", "555 5.5.4 Unknown parameter of RCPT", effectNone},
 	{504, "5.5.4", "* is not implemented", "555 5.5.4 ", effectNone},
 	{500, "5.5.4", "Malformed AUTH parameter *", "501 5.5.4 Malformed AUTH parameter of MAIL", effectNone},
+	{501, "5.5.4", "Unknown RET value", "501 5.5.4 RET must be FULL or HDRS", effectNone},
+	{501, "5.5.4", "Malformed ENVID *", "501 5.5.4 ENVID must be printable characters in xtext: write + as +2B and = as +3D", effectNone},
+	{501, "5.5.4", "Malformed NOTIFY *", "501 5.5.4 NOTIFY must be NEVER, or some of SUCCESS, FAILURE and DELAY with commas between", effectNone},
+	{501, "5.5.4", "Malformed ORCPT *", "501 5.5.4 ORCPT must be rfc822; and an address in xtext, or utf-8; and one as RFC 6533 has it", effectNone},
 
 	// AUTH (RFC 4954 §4, §6).
 	{502, "5.5.4", "Missing parameter", "501 5.5.4 AUTH needs a mechanism", effectNone},

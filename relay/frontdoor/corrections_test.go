@@ -52,6 +52,12 @@ var rowTests = []struct {
 	{"EHLO x|MAIL FROM:<a@b.test> REQUIRETLS", "555 5.5.4 REQUIRETLS is not implemented", nil},
 	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<c@d.test> NOTIFY=NEVER", "555 5.5.4 NOTIFY is not implemented", nil},
 	{"EHLO x|MAIL FROM:<a@b.test> AUTH=+", "501 5.5.4 Malformed AUTH parameter of MAIL", nil},
+	{"EHLO x|MAIL FROM:<a@b.test> RET=SOME", "501 5.5.4 RET must be FULL or HDRS", withDSN},
+	{"EHLO x|MAIL FROM:<a@b.test> ENVID=+0D", "501 5.5.4 ENVID must be printable characters in xtext: write + as +2B and = as +3D", withDSN},
+	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<c@d.test> NOTIFY=NEVER,DELAY",
+		"501 5.5.4 NOTIFY must be NEVER, or some of SUCCESS, FAILURE and DELAY with commas between", withDSN},
+	{"EHLO x|MAIL FROM:<a@b.test>|RCPT TO:<c@d.test> ORCPT=x400;c",
+		"501 5.5.4 ORCPT must be rfc822; and an address in xtext, or utf-8; and one as RFC 6533 has it", withDSN},
 
 	{"EHLO x|AUTH", "501 5.5.4 AUTH needs a mechanism", nil},
 	{"EHLO x|AUTH PLAIN ?", "501 5.5.2 Invalid base64", nil},
@@ -69,6 +75,8 @@ var rowTests = []struct {
 	{"EHLO x|MAIL FROM:<panic@b.test>", "421 4.3.0 relay.test internal problem, try again later", nil},
 	{"FROB|FROB|FROB|FROB|" + again, "421 4.7.0 relay.test too many errors", nil},
 }
+
+func withDSN(s *smtp.Server) { s.EnableDSN = true }
 
 func TestEveryCorrectionIsWhatGoSMTPSays(t *testing.T) {
 	t.Parallel()

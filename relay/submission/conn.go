@@ -44,6 +44,9 @@ func (l listener) Accept() (net.Conn, error) {
 type conn struct {
 	net.Conn
 	config func() *config.Config
+	// line is the command that was read last, which go-smtp does not show the session. The
+	// front door hands over one at a time.
+	line []byte
 	// inContent is true while the session reads content.
 	inContent bool
 	afterCR   bool
@@ -59,13 +62,24 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, c.err
 	}
 	n, err := c.Conn.Read(p)
-	if c.inContent {
-		if end := c.bareCR(p[:n]); end >= 0 {
-			c.err = message.ErrBareCR
-			return end, c.err
-		}
+	if !c.inContent {
+		c.note(p[:n])
+	} else if end := c.bareCR(p[:n]); end >= 0 {
+		c.err = message.ErrBareCR
+		return end, c.err
 	}
 	return n, err
+}
+
+// maxNoted is more than a command line can have.
+const maxNoted = 32 << 10
+
+// note remembers a command, or the next piece of it.
+func (c *conn) note(p []byte) {
+	if n := len(c.line); n > 0 && c.line[n-1] == '\n' || n > maxNoted {
+		c.line = c.line[:0]
+	}
+	c.line = append(c.line, p...)
 }
 
 // bareCR returns where the content must end for its bare CR, -1 when it has none.

@@ -99,12 +99,12 @@ func TestEHLOReply(t *testing.T) {
 			break
 		}
 	}
-	for _, want := range []string{"SIZE 65536", "LIMITS RCPTMAX=10", "AUTH PLAIN LOGIN SCRAM-SHA-256", "PIPELINING", "8BITMIME", "SMTPUTF8"} {
+	for _, want := range []string{"SIZE 65536", "LIMITS RCPTMAX=10", "AUTH PLAIN LOGIN SCRAM-SHA-256", "PIPELINING", "8BITMIME", "SMTPUTF8", "DSN"} {
 		if !offered[want] {
 			t.Errorf("%q is not offered: %v", want, offered)
 		}
 	}
-	for _, no := range []string{"STARTTLS", "DSN", "BINARYMIME", "REQUIRETLS"} {
+	for _, no := range []string{"STARTTLS", "BINARYMIME", "REQUIRETLS"} {
 		if offered[no] {
 			t.Errorf("%q is offered", no)
 		}

@@ -149,18 +149,17 @@ func (s *session) complete(tx *transaction, id string, h *message.Header) *spool
 		Drop:          settings.DropHeaders,
 		Time:          now,
 	})
-	envelope := &spool.Envelope{
+	return &spool.Envelope{
 		ID:          id,
 		Accepted:    now,
 		User:        tx.user.Name,
 		ReversePath: tx.sender,
 		MessageID:   h.MessageID(),
 		SMTPUTF8:    smtpUTF8,
+		Recipients:  tx.recipients,
+		Return:      tx.ret,
+		EnvelopeID:  tx.envelopeID,
 	}
-	for _, address := range tx.recipients {
-		envelope.Recipients = append(envelope.Recipients, spool.Recipient{Address: address})
-	}
-	return envelope
 }
 
 // contentRefusal is what a client is told when its message could not be read or stored.

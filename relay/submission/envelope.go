@@ -30,8 +30,14 @@ func (s *session) mail(from string, opts *smtp.MailOptions) *refusal {
 	if r != nil {
 		return r
 	}
+	if r := s.checkTwice("RET", "ENVID"); r != nil {
+		return r
+	}
+	if r := checkEnvelopeID(opts.EnvelopeID); r != nil {
+		return r
+	}
 	from = s.rewriters.of(s.config()).Sender(from)
-	tx := &transaction{started: s.now(), user: user, sender: from, askedUTF8: opts.UTF8}
+	tx := &transaction{started: s.now(), user: user, sender: from, askedUTF8: opts.UTF8, ret: string(opts.Return), envelopeID: opts.EnvelopeID}
 	if from != "" {
 		a, err := message.ParseAddress(from, opts.UTF8)
 		if err != nil {
@@ -90,25 +96,32 @@ func (s *session) canStore() *refusal {
 }
 
 // Rcpt implements smtp.Session: RCPT TO adds a recipient (RFC 5321 §4.1.1.3).
-func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	r := s.rcpt(to)
+func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
+	r := s.rcpt(to, opts)
 	if r != nil {
 		r.recipient = to
 	}
 	return s.answer("RCPT", r)
 }
 
-func (s *session) rcpt(to string) *refusal {
+func (s *session) rcpt(to string, opts *smtp.RcptOptions) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tx == nil {
 		return refuse(reasonSequence, 503, 5, 5, 1, "Send MAIL first")
 	}
+	if r := s.checkTwice("NOTIFY", "ORCPT"); r != nil {
+		return r
+	}
+	recipient, r := statusRequest(to, opts)
+	if r != nil {
+		return r
+	}
 	a, err := message.ParseAddress(to, s.tx.askedUTF8)
 	if err != nil {
 		return badAddress(err, recipientCodes)
 	}
-	if slices.Contains(s.tx.recipients, to) {
+	if slices.ContainsFunc(s.tx.recipients, func(r spool.Recipient) bool { return r.Address == to }) {
 		return nil
 	}
 	if err := policy.CheckRecipient(s.config().Message.Recipients, s.tx.user, to); err != nil {
@@ -122,7 +135,7 @@ func (s *session) rcpt(to string) *refusal {
 	if r := s.checkRate(s.tx.user, len(s.tx.recipients)+1); r != nil {
 		return r
 	}
-	s.tx.recipients = append(s.tx.recipients, to)
+	s.tx.recipients = append(s.tx.recipients, recipient)
 	s.tx.needsUTF8 = s.tx.needsUTF8 || !a.ASCII()
 	return nil
 }

@@ -11,6 +11,7 @@ const (
 	reasonSequence    = "sequence"
 	reasonLogin       = "not_logged_in"
 	reasonAddress     = "address"
+	reasonParameter   = "parameter"
 	reasonSender      = "sender_denied"
 	reasonRecipient   = "recipient_denied"
 	reasonRecipients  = "too_many_recipients"

@@ -68,6 +68,7 @@ func NewServer(opts Options) (*Server, error) {
 	s.Domain = opts.Config().Hostname
 	s.MaxLineLength = 0
 	s.EnableSMTPUTF8 = true
+	s.EnableDSN = true
 	// go-smtp takes a connection for encrypted only when it is a *tls.Conn. Ours are not,
 	// so it must be told that AUTH is fine; NewSession refuses a connection without TLS.
 	s.AllowInsecureAuth = true

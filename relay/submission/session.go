@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
 // maxLogins is how many times a client may try to log in on one connection before it is told
@@ -83,7 +84,9 @@ type transaction struct {
 	user    *config.User
 	// sender is the reverse-path, empty for the null one.
 	sender     string
-	recipients []string
+	recipients []spool.Recipient
+	// ret and envelopeID are RET and ENVID (RFC 3461), empty when the client did not say.
+	ret, envelopeID string
 	// maxSize in bytes that the user may send, 0 for any.
 	maxSize int64
 	// askedUTF8 is true when the client sent SMTPUTF8, which many do without need.

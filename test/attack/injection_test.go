@@ -11,7 +11,7 @@ import (
 )
 
 // ends are what some program takes for the end of a line.
-var ends = []string{"\r\n", "\n", "\r", "\x00", "\u0085", "\u2028", "\v", "\f", "%0d%0a", "\\r\\n", "=0D=0A", "\x1b[2J", "\u009b2J", "\x7f"}
+var ends = []string{"\r\n", "\n", "\r", "\x00", "\u0085", "\u2028", "\v", "\f", "%0d%0a", "\\r\\n", "=0D=0A", "+0D+0A", "\\x{0D}\\x{0A}", "\x1b[2J", "\u009b2J", "\x7f"}
 
 // unsafe are characters that must not be in a reply or a line of the log as they are.
 const unsafe = "\r\n\x00\x1b\x7f\u0085\u009b\u2028"

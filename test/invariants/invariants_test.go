@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"relay/dsn":          {"relay/spool"},
 	"relay/sasl":         {"relay/config"},
 	"relay/policy":       {"relay/config", "relay/message"},
-	"relay/submission":   {"relay/config", "relay/message/...", "relay/policy", "relay/sasl", "relay/spool"},
+	"relay/submission":   {"relay/config", "relay/dsn", "relay/message/...", "relay/policy", "relay/sasl", "relay/spool"},
 	"relay/delivery":     {"relay/config", "relay/dsn", "relay/message/...", "relay/policy", "relay/provider", "relay/spool"},
 	"relay/admin":        {"relay/config"},
 }
