@@ -145,6 +145,11 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 			r.Spec.Queue.Retry = v1alpha1.Retry{Initial: lasting(time.Hour), Max: lasting(time.Minute)}
 		}},
 		{"postmaster", "postmaster@example.com", func(r *v1alpha1.MailRelay) { r.Spec.Queue.Postmaster = "root" }},
+		{"delay of nothing", "set a delay between 1m and 720h", func(r *v1alpha1.MailRelay) { r.Spec.Queue.DelayNotice = lasting(0) }},
+		{"bounce sender", "such as bounces@example.com", func(r *v1alpha1.MailRelay) {
+			r.Spec.Queue.Postmaster, r.Spec.Queue.BounceSender = "postmaster@example.com", "root"
+		}},
+		{"bounce sender alone", "set queue.postmaster too", func(r *v1alpha1.MailRelay) { r.Spec.Queue.BounceSender = "bounces@example.com" }},
 		{"tiny message", "set maxSize between 64Ki and 256Mi", func(r *v1alpha1.MailRelay) { r.Spec.Message.MaxSize = quantity("1Ki") }},
 		{"rewriting nothing", "'*.example.com' for what is below it", func(r *v1alpha1.MailRelay) {
 			r.Spec.Message.Rewrite = []v1alpha1.Rewrite{{Match: "*@example.com", To: "example.com"}}

@@ -6,6 +6,8 @@ import (
 )
 
 // Queue sets the storage of accepted messages and how long delivery is tried.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.bounceSender) || has(self.postmaster)",message="bounceSender sends to the postmaster only: set queue.postmaster too"
 type Queue struct {
 	// size of each pod's volume. It can only grow.
 	// +optional
@@ -24,11 +26,24 @@ type Queue struct {
 	// retry sets the pause between two attempts at one message.
 	// +optional
 	Retry Retry `json:"retry,omitempty,omitzero"`
+	// delayNotice is after how long the sender is told, once, that a message is still being tried
+	// (RFC 3461 §5.2.5). That of lifetime or more tells of no delays.
+	// +optional
+	// +kubebuilder:default="4h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('720h')",message="set a delay between 1m and 720h, such as 4h; that of queue.lifetime or more tells of none"
+	DelayNotice *metav1.Duration `json:"delayNotice,omitempty"`
 	// postmaster gets the bounces that the sender cannot get.
 	// +optional
 	// +kubebuilder:validation:MaxLength=254
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@ ]+@[^@ ]+$')",message="write an address such as postmaster@example.com"
 	Postmaster string `json:"postmaster,omitempty"`
+	// bounceSender is the sender of bounces to the postmaster that an upstream refused with the
+	// null sender, as SES and Microsoft 365 do: an address that the upstream lets the relay send
+	// as. Without it: the postmaster's.
+	// +optional
+	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@ ]+@[^@ ]+$')",message="write an address that the upstreams let the relay send as, such as bounces@example.com"
+	BounceSender string `json:"bounceSender,omitempty"`
 }
 
 // Retry is an exponential back-off.

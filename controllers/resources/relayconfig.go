@@ -37,7 +37,9 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 			Lifetime:     duration(relay.Spec.Queue.Lifetime),
 			RetryInitial: duration(relay.Spec.Queue.Retry.Initial),
 			RetryMax:     duration(relay.Spec.Queue.Retry.Max),
+			DelayNotice:  duration(relay.Spec.Queue.DelayNotice),
 			Postmaster:   relay.Spec.Queue.Postmaster,
+			BounceSender: relay.Spec.Queue.BounceSender,
 		},
 		Message: config.Message{
 			MaxSize:       bytes(relay.Spec.Message.MaxSize),

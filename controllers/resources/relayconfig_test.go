@@ -71,7 +71,8 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 	s.TLS = &v1alpha1.RelayTLS{MinVersion: "1.3"}
 	s.Queue.Lifetime = &metav1.Duration{Duration: time.Hour}
 	s.Queue.Retry = v1alpha1.Retry{Initial: &metav1.Duration{Duration: time.Second}, Max: &metav1.Duration{Duration: time.Minute}}
-	s.Queue.Postmaster = "postmaster@example.com"
+	s.Queue.Postmaster, s.Queue.BounceSender = "postmaster@example.com", "bounces@example.com"
+	s.Queue.DelayNotice = &metav1.Duration{Duration: 30 * time.Minute}
 	s.Message = v1alpha1.MessagePolicy{MaxSize: &size, MaxRecipients: &many, BareLF: "Refuse",
 		Recipients: v1alpha1.RecipientLists{Allow: []string{"example.net"}, Deny: []string{"bob@example.net"}}}
 	s.Message.MissingFrom, s.Message.ReceivedUser, s.Message.QualifyDomain = "Refuse", true, "example.com"
@@ -88,6 +89,7 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 		"listeners":  c.Listeners.Submission.Disabled && !c.Listeners.Submissions.Disabled,
 		"minVersion": c.TLS.MinVersion == "1.3",
 		"queue":      c.Queue.Lifetime == time.Hour && c.Queue.RetryInitial == time.Second && c.Queue.RetryMax == time.Minute && c.Queue.Postmaster == "postmaster@example.com",
+		"bounces":    c.Queue.BounceSender == "bounces@example.com" && c.Queue.DelayNotice == 30*time.Minute,
 		"message":    c.Message.MaxSize == 10<<20 && c.Message.MaxRecipients == 500 && c.Message.BareLF == "Refuse",
 		"recipients": slices.Equal(c.Message.Recipients.Allow, []string{"example.net"}) && slices.Equal(c.Message.Recipients.Deny, []string{"bob@example.net"}),
 		"header":     c.Message.MissingFrom == "Refuse" && c.Message.ReceivedUser && c.Message.QualifyDomain == "example.com",
