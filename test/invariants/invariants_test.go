@@ -16,6 +16,7 @@ var allowed = map[string][]string{
 	"api/v1alpha1": {},
 	"cmd/manager":  {"api/...", "controllers/...", "relay/config"},
 	"cmd/relay":    {"relay/..."},
+	"hack/bench":   {"relay/config", "test/stand", "test/traffic"},
 	"controllers":  {"api/...", "controllers/...", "relay/config", "relay/provider"},
 
 	"relay":              {"relay/..."},
