@@ -1,6 +1,7 @@
 package message
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 )
@@ -91,6 +92,17 @@ func (l *lineReader) startLineEnd() {
 func (l *lineReader) pass(p []byte) int {
 	n := 0
 	for n < len(p) && l.start < l.end {
+		if k := copy(p[n:], l.plain()); k > 0 {
+			n, l.start, l.inLine = n+k, l.start+k, true
+		}
+		if l.wholeLineEnd() && len(p)-n >= 2 {
+			n += copy(p[n:], "\r\n")
+			l.start, l.inLine = l.start+2, false
+			continue
+		}
+		if n == len(p) || l.start == l.end {
+			break
+		}
 		c := l.buf[l.start]
 		switch {
 		case c == '\n':
@@ -116,6 +128,46 @@ func (l *lineReader) pass(p []byte) int {
 	}
 	return n
 }
+
+// Words of eight octets that are all 1, CR, LF, or 0 but for their highest bit.
+const (
+	eachOne  = 0x0101010101010101
+	eachCR   = '\r' * eachOne
+	eachLF   = '\n' * eachOne
+	eachHigh = 0x80 * eachOne
+)
+
+// plain are those of the next octets that only have to be copied.
+func (l *lineReader) plain() []byte {
+	b := l.buf[l.start:l.end]
+	high := uint64(eachHigh)
+	switch {
+	case l.sawCR:
+		return nil
+	case l.eightBit:
+		high = 0
+	}
+	n := 0
+	for n+8 <= len(b) {
+		w := binary.LittleEndian.Uint64(b[n:])
+		if w&high|zeros(w)|zeros(w^eachCR)|zeros(w^eachLF) != 0 {
+			break
+		}
+		n += 8
+	}
+	for n < len(b) && ' ' <= b[n] && b[n] <= '~' {
+		n++
+	}
+	return b[:n]
+}
+
+// wholeLineEnd reports whether CR and LF are next.
+func (l *lineReader) wholeLineEnd() bool {
+	return !l.sawCR && l.end-l.start >= 2 && l.buf[l.start] == '\r' && l.buf[l.start+1] == '\n'
+}
+
+// zeros is not 0 when one of the eight octets is.
+func zeros(w uint64) uint64 { return (w - eachOne) &^ w & eachHigh }
 
 // fail ends the content with an error, after the n octets before the fault.
 func (l *lineReader) fail(n int, err error) int {

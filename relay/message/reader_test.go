@@ -73,12 +73,15 @@ func TestLineReaderSeesEightBit(t *testing.T) {
 }
 
 func FuzzLineReader(f *testing.F) {
-	for _, s := range []string{"a\r\nb\n", "\r\r\n", "\n.\n", "a\x00", "\r\n.\r", "x\xff\n"} {
+	for _, s := range []string{
+		"a\r\nb\n", "\r\r\n", "\n.\n", "a\x00", "\r\n.\r", "x\xff\n",
+		"a line of words\r\nanother \xe4\nand \xf6 one more without an end", "sixteen octets--\r\n\teight oc\x00",
+	} {
 		f.Add([]byte(s), 1)
 		f.Add([]byte(s), 7)
 	}
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
-		out, _, err := readLines(bytes.NewReader(in))
+		out, eightBit, err := readLines(bytes.NewReader(in))
 		l := new(lineReader)
 		l.reset(iotest.OneByteReader(bytes.NewReader(in)))
 		var slow bytes.Buffer
@@ -92,6 +95,9 @@ func FuzzLineReader(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if high := strings.ContainsFunc(latin1(in), func(r rune) bool { return r > 127 }); eightBit != high {
+			t.Fatalf("%q is eight-bit: %v", in, eightBit)
+		}
 		unix := strings.ReplaceAll(string(in), "\r\n", "\n")
 		if unix != "" && !strings.HasSuffix(unix, "\n") {
 			unix += "\n"
@@ -100,6 +106,15 @@ func FuzzLineReader(f *testing.F) {
 			t.Fatalf("%q became %q", in, out)
 		}
 	})
+}
+
+// latin1 makes a character of each octet.
+func latin1(in []byte) string {
+	var out strings.Builder
+	for _, c := range in {
+		out.WriteRune(rune(c))
+	}
+	return out.String()
 }
 
 func BenchmarkLineReader(b *testing.B) {
