@@ -47,6 +47,7 @@ func (t *transaction) prepare(content io.Reader) (*fitted, *Error) {
 // choose finds out what has to change.
 func (f *fitted) choose(limits recode.Limits) *Error {
 	scanner := recode.NewScanner()
+	defer scanner.Close()
 	if err := f.copyTo(scanner); err != nil {
 		return localFailure(err)
 	}

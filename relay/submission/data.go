@@ -77,6 +77,7 @@ func (s *session) receive(tx *transaction, body *bodyReader) (string, *refusal) 
 	defer draft.Abort()
 	envelope := s.complete(tx, draft.ID(), &content.Header)
 	scanner := recode.NewScanner()
+	defer scanner.Close()
 	if _, err := content.WriteTo(io.MultiWriter(draft, scanner)); err != nil {
 		return "", contentRefusal(err, tx.maxSize)
 	}

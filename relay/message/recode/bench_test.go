@@ -15,5 +15,6 @@ func BenchmarkScan(b *testing.B) {
 		if _, err := s.Plan(Limits{}); err != nil {
 			b.Fatal(err)
 		}
+		s.Close()
 	}
 }

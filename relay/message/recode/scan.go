@@ -1,7 +1,9 @@
 package recode
 
 import (
+	"encoding/binary"
 	"errors"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -45,12 +47,22 @@ type Scanner struct {
 	over    bool
 }
 
-// NewScanner returns a Scanner of one message.
-func NewScanner() *Scanner {
+var scanners = sync.Pool{New: func() any {
 	s := new(Scanner)
 	s.walker = newWalker(s)
 	return s
+}}
+
+// NewScanner returns a Scanner of one message. Close gives its buffers back.
+func NewScanner() *Scanner {
+	s := scanners.Get().(*Scanner)
+	s.walker.reset()
+	*s = Scanner{walker: s.walker, facts: s.facts[:0], partial: s.partial[:0]}
+	return s
 }
+
+// Close ends the use of the Scanner; a Plan that it made stays.
+func (s *Scanner) Close() { scanners.Put(s) }
 
 // Write implements io.Writer; it never fails.
 func (s *Scanner) Write(p []byte) (int, error) { return s.walker.Write(p) }
@@ -91,6 +103,10 @@ func (s *Scanner) end(e *entity, _ bool) {
 func (f *facts) measure(s *Scanner, piece []byte, first bool) {
 	if first {
 		s.column, s.run = 0, 0
+		if len(piece) <= MaxLine && piece[len(piece)-1] == '\n' && isASCII(piece) {
+			f.size += int64(len(piece))
+			return
+		}
 	}
 	for _, c := range piece {
 		if c >= utf8.RuneSelf {
@@ -107,6 +123,22 @@ func (f *facts) measure(s *Scanner, piece []byte, first bool) {
 		s.column -= len("\r\n")
 	}
 	f.long = f.long || s.column > MaxLine
+}
+
+// isASCII reports whether no octet is above 127.
+func isASCII(b []byte) bool {
+	const high = 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&high != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // checkUTF8 looks whether the content can still be UTF-8.

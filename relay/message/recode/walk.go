@@ -48,6 +48,12 @@ func newWalker(v visitor) *walker {
 	return w
 }
 
+// reset makes the walker walk another message.
+func (w *walker) reset() {
+	*w = walker{visitor: w.visitor, line: w.line[:0], stack: w.stack[:0], raw: w.raw[:0]}
+	w.begin(nil)
+}
+
 // Write implements io.Writer; it never fails.
 func (w *walker) Write(p []byte) (int, error) {
 	n := len(p)
@@ -57,6 +63,11 @@ func (w *walker) Write(p []byte) (int, error) {
 			end = len(p)
 		}
 		take := min(end, lineBuffer-len(w.line))
+		if len(w.line) == 0 && p[take-1] == '\n' {
+			w.pass(p[:take])
+			p = p[take:]
+			continue
+		}
 		w.line = append(w.line, p[:take]...)
 		p = p[take:]
 		if w.line[len(w.line)-1] == '\n' || len(w.line) == lineBuffer {
@@ -74,11 +85,16 @@ func (w *walker) close() {
 	w.leave(0, false)
 }
 
-// flush passes on what there is of a line.
+// flush passes on what was gathered of a line.
 func (w *walker) flush() {
-	piece, first := w.line, !w.inLine
-	w.inLine = piece[len(piece)-1] != '\n'
+	w.pass(w.line)
 	w.line = w.line[:0]
+}
+
+// pass passes on a line, or a piece of one.
+func (w *walker) pass(piece []byte) {
+	first := !w.inLine
+	w.inLine = piece[len(piece)-1] != '\n'
 	whole := first && !w.inLine
 	if whole && w.delimiter(piece) {
 		return
