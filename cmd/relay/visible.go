@@ -15,6 +15,9 @@ type visible struct{ io.Writer }
 
 // Write takes whole lines, as a slog.Handler writes them.
 func (v visible) Write(line []byte) (int, error) {
+	if isPlain(line) {
+		return v.Writer.Write(line)
+	}
 	shown := make([]byte, 0, len(line))
 	for _, r := range string(line) {
 		switch {
@@ -30,4 +33,14 @@ func (v visible) Write(line []byte) (int, error) {
 		return 0, err
 	}
 	return len(line), nil
+}
+
+// isPlain reports whether all of a line is ASCII that can be seen, as nearly all lines are.
+func isPlain(line []byte) bool {
+	for _, c := range line {
+		if (c < ' ' || c > '~') && c != '\n' {
+			return false
+		}
+	}
+	return true
 }
