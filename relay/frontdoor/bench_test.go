@@ -8,6 +8,19 @@ import (
 	"testing"
 )
 
+// BenchmarkReply is what each reply of the server costs until it is sent.
+func BenchmarkReply(b *testing.B) {
+	text := []byte("250 2.0.0 Roger, accepting mail from <app@example.com>\r\n")
+	b.ReportAllocs()
+	var out []byte
+	for b.Loop() {
+		lines, _ := splitReply(text)
+		r := parseReply(lines)
+		_ = correct(&r, "relay.example.com")
+		out = r.appendTo(out[:0])
+	}
+}
+
 // A warm connection of port 465, 4 KiB messages, the body discarded.
 func BenchmarkMessages(b *testing.B) {
 	h := newHouse(b, nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +24,11 @@ type Conn struct {
 	readMu, writeMu sync.Mutex
 	// kept are bytes read and not yet handed over, guarded by readMu.
 	kept []byte
-	// partial are lines of a reply whose last line has not come, guarded by writeMu.
-	partial []byte
+	// partial are lines of a reply whose last line has not come, and unsent whole replies that
+	// wait for more, guarded by writeMu.
+	partial, unsent []byte
+	// ahead is true while the client's next command is at hand.
+	ahead atomic.Bool
 
 	mu       sync.Mutex // guards what follows
 	dialogue dialogue

@@ -85,12 +85,12 @@ func TestEveryCorrectionIsWhatGoSMTPSays(t *testing.T) {
 		r := lastReply(t, tt.dialogue, tt.setup)
 		row := findCorrection(&r)
 		if row == nil {
-			t.Errorf("%q: no row for %s", tt.dialogue, r.format())
+			t.Errorf("%q: no row for %s", tt.dialogue, r.appendTo(nil))
 			continue
 		}
 		hit[row] = true
 		correct(&r, hostname)
-		if got := strings.TrimSuffix(string(r.format()), "\r\n"); got != tt.want {
+		if got := strings.TrimSuffix(string(r.appendTo(nil)), "\r\n"); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.dialogue, got, tt.want)
 		}
 	}
@@ -134,13 +134,13 @@ func TestEHLONamesTheRelayAndOffersNoChunking(t *testing.T) {
 		if correct(&r, hostname) != effectReset {
 			t.Errorf("%q does not end a transaction", tt.said)
 		}
-		if got := string(r.format()); got != tt.want {
+		if got := string(r.appendTo(nil)); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.said, got, tt.want)
 		}
 	}
 	r := lastReply(t, "EHLO client.test", nil)
 	correct(&r, hostname)
-	if got := string(r.format()); !strings.HasPrefix(got, "250-relay.test ") || strings.Contains(got, "CHUNKING") || strings.Contains(got, "client.test") {
+	if got := string(r.appendTo(nil)); !strings.HasPrefix(got, "250-relay.test ") || strings.Contains(got, "CHUNKING") || strings.Contains(got, "client.test") {
 		t.Errorf("go-smtp's reply to EHLO became %q", got)
 	}
 }
@@ -155,9 +155,9 @@ func TestTheSessionsOwnRepliesStay(t *testing.T) {
 		"550-First|550 5.7.1 Second",
 	} {
 		r := parseReply(strings.Split(said, "|"))
-		before := string(r.format())
-		if correct(&r, hostname); string(r.format()) != before {
-			t.Errorf("%q became %q", before, r.format())
+		before := string(r.appendTo(nil))
+		if correct(&r, hostname); string(r.appendTo(nil)) != before {
+			t.Errorf("%q became %q", before, r.appendTo(nil))
 		}
 	}
 }

@@ -68,9 +68,10 @@ func (c *Conn) farewell(last string) bool {
 	if isReplyLine(last) {
 		var r reply
 		r.setText(strings.ReplaceAll(last, "%h", c.options.Hostname))
-		if c.send(r.format()) != nil {
-			return false
-		}
+		c.unsent = r.appendTo(c.unsent)
+	}
+	if c.sendUnsent() != nil {
+		return false
 	}
 	return c.tls.CloseWrite() == nil
 }

@@ -1,6 +1,7 @@
 package frontdoor
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -40,8 +41,11 @@ func (c *Conn) take(p []byte) (int, error) {
 	body := c.inBody()
 	if len(c.kept) > 0 {
 		n := copy(p, c.kept[:segment(c.kept, body)])
-		c.kept = c.kept[n:]
+		c.keep(c.kept[n:])
 		return n, nil
+	}
+	if err := c.flush(); err != nil {
+		return 0, err
 	}
 	n, err := c.tls.Read(p)
 	if n == 0 {
@@ -49,8 +53,14 @@ func (c *Conn) take(p []byte) (int, error) {
 	}
 	// An error that came with bytes comes again with the next read.
 	cut := segment(p[:n], body)
-	c.kept = append(c.kept[:0], p[cut:n]...)
+	c.keep(append(c.kept[:0], p[cut:n]...))
 	return cut, nil
+}
+
+// keep keeps bytes back for the next read.
+func (c *Conn) keep(b []byte) {
+	c.kept = b
+	c.ahead.Store(bytes.IndexByte(b, '\n') >= 0)
 }
 
 func (c *Conn) inBody() bool {

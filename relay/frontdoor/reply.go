@@ -1,8 +1,7 @@
 package frontdoor
 
 import (
-	"bytes"
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -37,33 +36,35 @@ func parseReply(lines []string) reply {
 	return r
 }
 
-// format writes r as it goes over the wire. Every line carries the enhanced code, as RFC
+// appendTo appends r as it goes over the wire. Every line carries the enhanced code, as RFC
 // 2034 §4 wants.
-func (r *reply) format() []byte {
-	var b bytes.Buffer
+func (r *reply) appendTo(b []byte) []byte {
 	for i, text := range r.lines {
-		separator := '-'
-		if i == len(r.lines)-1 {
-			separator = ' '
+		b = strconv.AppendInt(b, int64(r.code), 10)
+		if i < len(r.lines)-1 {
+			b = append(b, '-')
+		} else {
+			b = append(b, ' ')
 		}
-		fmt.Fprintf(&b, "%03d%c", r.code, separator)
 		if r.enhanced != "" {
-			b.WriteString(r.enhanced)
-			b.WriteByte(' ')
+			b = append(append(b, r.enhanced...), ' ')
 		}
-		b.WriteString(strings.Map(printable, text))
-		b.WriteString("\r\n")
+		b = append(appendPrintable(b, text), "\r\n"...)
 	}
-	return b.Bytes()
+	return b
 }
 
-// printable keeps control characters, which can come from a client's own words, out of
-// replies.
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return '?'
+// appendPrintable keeps out of replies what is not printable ASCII, which can come from a
+// client's own words.
+func appendPrintable(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f {
+			b = append(b, '?')
+		} else {
+			b = append(b, c)
+		}
 	}
-	return r
+	return b
 }
 
 // isReplyLine tells whether line begins like a line of a reply.
@@ -76,16 +77,19 @@ func isReplyLine(line string) bool {
 
 // isEnhanced tells whether word is an enhanced status code (RFC 3463 §2).
 func isEnhanced(word string) bool {
-	parts := strings.Split(word, ".")
-	if len(parts) != 3 || (parts[0] != "2" && parts[0] != "4" && parts[0] != "5") {
-		return false
-	}
-	for _, part := range parts[1:] {
-		if len(part) == 0 || len(part) > 3 || strings.TrimLeft(part, "0123456789") != "" {
+	class, rest, _ := strings.Cut(word, ".")
+	subject, detail, _ := strings.Cut(rest, ".")
+	return (class == "2" || class == "4" || class == "5") && isShortNumber(subject) && isShortNumber(detail)
+}
+
+// isShortNumber tells whether s has one to three digits.
+func isShortNumber(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
 			return false
 		}
 	}
-	return true
+	return 1 <= len(s) && len(s) <= 3
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -23,7 +23,7 @@ func TestRepliesAreReadAndWritten(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := parseReply(tt.lines)
-		if got := string(r.format()); got != tt.want {
+		if got := string(r.appendTo(nil)); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}

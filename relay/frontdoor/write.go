@@ -45,15 +45,20 @@ func splitReply(b []byte) (lines []string, size int) {
 	}
 }
 
-// answer sends a reply of the server, corrected, and notes what it means. A server's
-// greeting is not sent after STARTTLS: the client had one before (RFC 3207 §4.2).
+// answer sends a reply of the server, corrected, and notes what it means. While the client's
+// next command is at hand it waits for the reply to that (RFC 2920 §3.2). A server's greeting
+// is not sent after STARTTLS: the client had one before (RFC 3207 §4.2).
 func (c *Conn) answer(r reply) error {
 	meant := correct(&r, c.options.Hostname)
 	swallow, end := c.noteReply(r.code, meant)
 	if swallow {
 		return nil
 	}
-	err := c.send(r.format())
+	c.unsent = r.appendTo(c.unsent)
+	var err error
+	if end || !c.ahead.Load() || len(c.unsent) > maxUnsent {
+		err = c.sendUnsent()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pace.reset(time.Now())
@@ -80,6 +85,26 @@ func (c *Conn) noteReply(code int, meant effect) (swallow, end bool) {
 	c.dialogue.replied(code, meant)
 	c.command.answered()
 	return greeting || c.ended, c.dialogue.over
+}
+
+// maxUnsent is how much may wait to be sent.
+const maxUnsent = 4 << 10
+
+// flush sends the replies that wait: the client may wait for them before it says more.
+func (c *Conn) flush() error {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	return c.sendUnsent()
+}
+
+// sendUnsent sends the replies that wait; writeMu is held.
+func (c *Conn) sendUnsent() error {
+	if len(c.unsent) == 0 {
+		return nil
+	}
+	err := c.send(c.unsent)
+	c.unsent = c.unsent[:0]
+	return err
 }
 
 // send writes to the client; writeMu is held.
