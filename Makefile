@@ -54,8 +54,9 @@ verify: $(TOOLS:%=$(BIN)/%) ## Check that generated files are current, and forma
 ##@ Test
 
 .PHONY: test
-test: ## Run the unit, protocol and API-server tests with the race detector.
+test: ## Run the unit, protocol and API-server tests with the race detector, and fuzz a little.
 	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(CLUSTER) assets)}" go test -race -timeout 15m ./...
+	hack/fuzz.sh 500x relay/config relay/frontdoor relay/message relay/sasl relay/submission
 	go -C hack/image test -race ./...
 	CGO_ENABLED=0 go -C hack/cluster test ./...
 
