@@ -168,7 +168,7 @@ func (w *wordWriter) comment(s string) {
 		return
 	}
 	w.plain("(")
-	w.words(unquoted(s[1 : len(s)-1]))
+	w.words(unquoted(s[1:len(s)-1], ""))
 	w.plain(")")
 }
 
@@ -180,18 +180,18 @@ func (w *wordWriter) name(s string) {
 	}
 	w.failed = w.failed || w.address
 	w.plain(" ")
-	w.words(unquoted(strings.Trim(s, " \t")))
+	w.words(unquoted(strings.Trim(s, " \t"), `"`))
 	w.plain(" ")
 }
 
-// unquoted is what a phrase or a comment says, without quotes and quoting backslashes.
-func unquoted(s string) string {
+// unquoted is what a phrase or a comment says, without quoting backslashes and other marks.
+func unquoted(s, marks string) string {
 	var out strings.Builder
 	for i := 0; i < len(s); i++ {
 		switch {
 		case s[i] == '\\' && i+1 < len(s):
 			i++
-		case s[i] == '"':
+		case strings.IndexByte(marks, s[i]) >= 0:
 			continue
 		}
 		out.WriteByte(s[i])

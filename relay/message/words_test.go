@@ -23,6 +23,7 @@ func TestEncodeWordsMendsWhatPeopleRead(t *testing.T) {
 		{"From: \"Müller, \\\"Hans\\\"\" <h@example.com>", "From: =?utf-8?q?M=C3=BCller=2C_=22Hans=22?= <h@example.com>"},
 		{"From:Müller<h@example.com>", "From: =?utf-8?q?M=C3=BCller?= <h@example.com>"},
 		{"Sender: h@example.com (Müller)", "Sender: h@example.com (=?utf-8?q?M=C3=BCller?=)"},
+		{"Sender: h@example.com (\"M\\)üller)", "Sender: h@example.com (=?utf-8?q?=22M=29=C3=BCller?=)"},
 		{"Reply-To: Jörg (Büro) <j@example.com>", "Reply-To: =?utf-8?q?J=C3=B6rg?= (=?utf-8?q?B=C3=BCro?=) <j@example.com>"},
 		{"To: \"A, B\" <a@example.com>,\r\n Éva <e@example.com>, b@example.com", "To: \"A, B\" <a@example.com>, =?utf-8?q?=C3=89va?= <e@example.com>,\r\n b@example.com"},
 		{"Cc: Büro: a@example.com, Ö <o@example.com>;", "Cc: =?utf-8?q?B=C3=BCro?= : a@example.com, =?utf-8?b?w5Y=?= <o@example.com>;"},
@@ -70,7 +71,7 @@ func TestEncodeWordsLeavesTheRest(t *testing.T) {
 func FuzzEncodeWords(f *testing.F) {
 	for _, s := range []string{
 		"Subject: Grüße \t aus\r\n Köln", "From: \"Ä \\\" \" B  Ö <a@b.c> (ü), g\u00e9: x@y.z, (\\)ö) Ü <d@e.f>;",
-		"To: " + strings.Repeat("日本語", 40) + " <a@b.c>", "From: (é)", "Cc: ü\\", "Sender: \"@ü\" (x", "X: ü\r\nSubject: \xff",
+		"To: " + strings.Repeat("日本語", 40) + " <a@b.c>", "From: (é)", "From: a@b.c (ü\"x)", "Cc: ü\\", "Sender: \"@ü\" (x", "X: ü\r\nSubject: \xff",
 	} {
 		f.Add([]byte(s + "\r\n\r\n"))
 	}
