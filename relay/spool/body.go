@@ -22,6 +22,9 @@ func (s *Store) Open(id string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	defer s.active.Done()
+	if m := s.recent.get(id); m != nil && !m.content.inFile {
+		return smallReader{bytes.NewReader(m.body)}, nil
+	}
 	return s.openContent(envelopeKey, id)
 }
 

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -207,11 +208,13 @@ func (d *draft) syncFailed(err error) error {
 // commit writes the envelopes, and small content, in one batch.
 func (d *draft) commit(envelope *Envelope, others []*Envelope) error {
 	s := d.store
-	defer s.keys.lock(idsOf(others))()
+	told := idsOf(others)
+	defer s.keys.lock(told)()
+	own := content{inFile: d.inFile, size: d.size, sum: d.sum}
 	batch := s.db.NewBatch()
 	died, err := s.replace(batch, others)
 	if err == nil {
-		err = set(batch, envelopeKey, content{inFile: d.inFile, size: d.size, sum: d.sum}, envelope)
+		err = set(batch, envelopeKey, own, envelope)
 	}
 	if err == nil && !d.inFile {
 		err = batch.Set(key(bodyKey, d.id), d.buffer[:d.filled], nil)
@@ -222,11 +225,15 @@ func (d *draft) commit(envelope *Envelope, others []*Envelope) error {
 		return err
 	}
 	s.space.used(batch.Len())
+	// Before the message is in the database, where others could find and remove it.
+	s.recent.add(&message{own, envelope.Clone(), bytes.Clone(d.buffer[:d.filled])})
 	// From here on the message may be durable even if apply fails: its file must stay.
 	d.end(errDraftOver)
 	if err := s.apply(batch); err != nil {
+		s.recent.drop(d.id)
 		return err
 	}
+	s.recent.drop(told...)
 	s.dead.add(died...)
 	return nil
 }

@@ -67,6 +67,7 @@ func (s *Store) takeOut(id string, record []byte) error {
 	if err := s.apply(batch); err != nil {
 		return err
 	}
+	s.recent.drop(id)
 	if c.dead {
 		s.dead.subtract(c)
 	}

@@ -155,6 +155,7 @@ func TestSmallContentIsChecked(t *testing.T) {
 	if err := s.db.Set(key(bodyKey, id), flipped(bodyOf(100), 50), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
+	s.recent.drop(id) // as if it had been committed long ago
 	if _, err := s.Open(id); !errors.Is(err, ErrDamaged) {
 		t.Errorf("open: %v, want ErrDamaged", err)
 	}

@@ -24,6 +24,7 @@ type Store struct {
 	lock   *pebble.Lock
 	db     *pebble.DB
 	keys   *keyLocks
+	recent *recent
 
 	messages    atomic.Int64
 	bytes       atomic.Int64
@@ -49,6 +50,7 @@ func Open(opts Options) (*Store, error) {
 		log:    opts.Logger,
 		notify: opts.OnCommit,
 		keys:   newKeyLocks(),
+		recent: newRecent(),
 		failed: make(chan struct{}),
 	}
 	s.space = newSpace(s.layout, opts, s.fail)
@@ -193,11 +195,26 @@ func (s *Store) Envelope(id string) (*Envelope, error) {
 		return nil, err
 	}
 	defer s.active.Done()
+	if m := s.recent.get(id); m != nil {
+		return m.envelope.Clone(), nil
+	}
 	record, err := s.record(id)
 	if err != nil {
 		return nil, err
 	}
 	return decodeEnvelope(record)
+}
+
+// content returns what is known of the content of a message.
+func (s *Store) content(id string) (content, error) {
+	if m := s.recent.get(id); m != nil {
+		return m.content, nil
+	}
+	record, err := s.record(id)
+	if err != nil {
+		return content{}, err
+	}
+	return decodeContent(record)
 }
 
 // record returns the record of a message of the queue.

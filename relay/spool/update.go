@@ -29,6 +29,7 @@ func (s *Store) Update(ctx context.Context, envelopes ...*Envelope) error {
 	if err := s.apply(batch); err != nil {
 		return err
 	}
+	s.recent.drop(idsOf(envelopes)...)
 	s.dead.add(died...)
 	return nil
 }
@@ -37,11 +38,7 @@ func (s *Store) Update(ctx context.Context, envelopes ...*Envelope) error {
 // that has a recipient who was given up. It returns the contents that had none before.
 func (s *Store) replace(batch *pebble.Batch, envelopes []*Envelope) (died []content, err error) {
 	for _, envelope := range envelopes {
-		old, err := s.record(envelope.ID)
-		if err != nil {
-			return nil, err
-		}
-		c, err := decodeContent(old)
+		c, err := s.content(envelope.ID)
 		if err != nil {
 			return nil, fmt.Errorf("update %s: %w", envelope.ID, err)
 		}
@@ -98,6 +95,7 @@ func (s *Store) Remove(ctx context.Context, ids ...string) error {
 	if err := s.apply(batch); err != nil {
 		return err
 	}
+	s.recent.drop(ids...)
 	for id, content := range gone {
 		s.messages.Add(-1)
 		s.bytes.Add(-content.size)
@@ -113,14 +111,10 @@ func (s *Store) Remove(ctx context.Context, ids ...string) error {
 func (s *Store) forget(batch *pebble.Batch, ids []string) (map[string]content, error) {
 	gone := make(map[string]content, len(ids))
 	for _, id := range ids {
-		record, err := s.record(id)
+		content, err := s.content(id)
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		content, err := decodeContent(record)
 		if err != nil {
 			return nil, fmt.Errorf("remove %s: %w", id, err)
 		}
