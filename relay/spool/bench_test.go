@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -77,6 +79,7 @@ func inParallel(b *testing.B, goroutines int, f func() error) {
 	}
 	close(work)
 	b.ResetTimer()
+	before := cpuTime()
 	errs := make(chan error, goroutines)
 	for range goroutines {
 		go func() {
@@ -95,4 +98,13 @@ func inParallel(b *testing.B, goroutines int, f func() error) {
 		}
 	}
 	b.StopTimer()
+	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+// cpuTime is what this process used so far, on all processors. Unlike the rate it hardly
+// depends on what else the machine does.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

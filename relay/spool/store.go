@@ -25,6 +25,8 @@ type Store struct {
 	db     *pebble.DB
 	keys   *keyLocks
 	recent *recent
+	// removals under way
+	removals removals
 
 	messages    atomic.Int64
 	bytes       atomic.Int64

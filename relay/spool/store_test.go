@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -361,4 +362,53 @@ func TestEachStopsAtAnErrorAndMayCallTheStore(t *testing.T) {
 	if !errors.Is(err, stop) || calls != 2 || s.Stats().Messages != 1 {
 		t.Errorf("%v after %d calls, %d messages left", err, calls, s.Stats().Messages)
 	}
+}
+
+func TestRemovalsThatComeTogetherDoNotShareTheirFailures(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, memory(t))
+	bad := mustPut(t, s, bodyOf(1))
+	if err := s.db.Set(key(envelopeKey, bad), []byte{99}, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	s.recent.drop(bad)
+	good := mustPut(t, s, bodyOf(1))
+	// Both wait for the turn and make one group.
+	s.removals.turn.Lock()
+	errs := map[string]chan error{bad: make(chan error, 1), good: make(chan error, 1)}
+	for id, err := range errs {
+		go func() { err <- s.Remove(context.Background(), id) }()
+	}
+	for {
+		s.removals.mu.Lock()
+		together := s.removals.next != nil && len(s.removals.next.ids) == len(errs)
+		s.removals.mu.Unlock()
+		if together {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	s.removals.turn.Unlock()
+	if err := <-errs[bad]; err == nil {
+		t.Error("a broken record was removed")
+	}
+	if err := <-errs[good]; err != nil {
+		t.Error(err)
+	}
+	if got := idsOnDisk(t, s); !slices.Equal(got, []string{bad}) {
+		t.Errorf("left: %v, want %s", got, bad)
+	}
+}
+
+// idsOnDisk are the ids of all records, readable or not.
+func idsOnDisk(t *testing.T, s *Store) []string {
+	t.Helper()
+	var ids []string
+	if err := s.scan(envelopeKey, func(id string, _ []byte) error {
+		ids = append(ids, id)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
