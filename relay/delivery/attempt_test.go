@@ -431,7 +431,7 @@ func (r *testRelay) submitDamaged(to ...string) string {
 	if err != nil {
 		r.Fatal(err)
 	}
-	if _, err := io.WriteString(draft, strings.Repeat(greeting, 2000)); err != nil {
+	if _, err := io.WriteString(draft, strings.Repeat(greeting, 20_000)); err != nil {
 		r.Fatal(err)
 	}
 	e := &spool.Envelope{Accepted: r.clock.Now(), User: "app", ReversePath: "app@example.com", MessageID: "<1@app.test>"}

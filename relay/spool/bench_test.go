@@ -101,6 +101,40 @@ func inParallel(b *testing.B, goroutines int, f func() error) {
 	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/op")
 }
 
+// BenchmarkPassage measures what a message costs that is delivered at once, by its size.
+func BenchmarkPassage(b *testing.B) {
+	for _, size := range []int{4 << 10, 32 << 10, 100 << 10, 200 << 10, 500 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("size=%dKiB", size>>10), func(b *testing.B) {
+			s, err := Open(Options{Directory: b.TempDir(), FS: vfs.Default, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			body := bodyOf(size)
+			inParallel(b, 20, func() error { return pass(s, body) })
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+		})
+	}
+}
+
+func pass(s *Store, body []byte) error {
+	id, err := put(s, body)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Envelope(id); err != nil {
+		return err
+	}
+	content, err := s.Open(id)
+	if err != nil {
+		return err
+	}
+	if err := content.Close(); err != nil {
+		return err
+	}
+	return s.Remove(context.Background(), id)
+}
+
 // cpuTime is what this process used so far, on all processors. Unlike the rate it hardly
 // depends on what else the machine does.
 func cpuTime() time.Duration {

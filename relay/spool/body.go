@@ -104,8 +104,8 @@ func (s *Store) openFile(id string, c content) (io.ReadCloser, error) {
 
 // check reads body to its end and compares it with the record.
 func (c content) check(body io.Reader) error {
-	buffer := buffers.Get().(*[smallBody]byte)
-	defer buffers.Put(buffer)
+	buffer := chunks.Get().(*chunk)
+	defer chunks.Put(buffer)
 	sum := crc32.New(castagnoli)
 	// The wrapper hides WriteTo, so that the buffer is used.
 	size, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, buffer[:])

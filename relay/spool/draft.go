@@ -1,35 +1,30 @@
 package spool
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"sync"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // smallBody is up to how many bytes content goes into the database with the envelope, for
 // one write and one fsync. Larger content would be copied too often there.
-const smallBody = 32 << 10
-
-// buffers are the drafts' buffers, of smallBody bytes each.
-var buffers = sync.Pool{New: func() any { return new([smallBody]byte) }}
+const smallBody = 128 << 10
 
 // errDraftOver means that a draft was used after it was committed or aborted.
 var errDraftOver = errors.New("the draft is committed or aborted")
 
-// draft is a Draft. Its first smallBody bytes stay in the buffer; with one more it becomes
-// a file, and the buffer gathers writes.
+// draft is a Draft. Its first smallBody bytes stay in the buffer, unless those of all drafts
+// are too much; with one more it becomes a file, and the buffer gathers writes.
 type draft struct {
 	store *Store
 	id    string
 	// outcome drafts may be written on a disk that is low.
 	outcome bool
-	buffer  *[smallBody]byte
-	filled  int
+	buffer  buffer
 	file    vfs.File
 	inFile  bool
 	size    int64
@@ -54,7 +49,7 @@ func (s *Store) create(ctx context.Context, outcome bool) (Draft, error) {
 	if !outcome && s.space.isLow() && !s.makeRoom(ctx) {
 		return nil, ErrLowSpace
 	}
-	return &draft{store: s, id: newID(s.now()), outcome: outcome, buffer: buffers.Get().(*[smallBody]byte)}, nil
+	return &draft{store: s, id: newID(s.now()), outcome: outcome, buffer: buffer{shared: &s.buffered}}, nil
 }
 
 // ID implements Draft.
@@ -64,17 +59,29 @@ func (d *draft) ID() string { return d.id }
 func (d *draft) Write(p []byte) (int, error) {
 	written := 0
 	for d.err == nil && written < len(p) {
-		if d.filled == smallBody {
-			d.flush()
+		room := d.buffer.room()
+		if len(room) == 0 {
+			d.makeRoom()
 			continue
 		}
-		n := copy(d.buffer[d.filled:], p[written:])
-		d.sum = crc32.Update(d.sum, castagnoli, d.buffer[d.filled:d.filled+n])
-		d.filled += n
+		n := copy(room, p[written:])
+		d.sum = crc32.Update(d.sum, castagnoli, room[:n])
+		d.buffer.filled += n
 		d.size += int64(n)
 		written += n
 	}
 	return written, d.err
+}
+
+// makeRoom enlarges the buffer, or empties it.
+func (d *draft) makeRoom() {
+	limit := smallBody
+	if d.inFile {
+		limit = chunkSize
+	}
+	if !d.buffer.grow(limit) {
+		d.flush()
+	}
 }
 
 // flush writes the buffer to the draft's file.
@@ -99,12 +106,10 @@ func (d *draft) flush() {
 		}
 		d.file, d.inFile = file, true
 	}
-	if _, err := d.file.Write(d.buffer[:d.filled]); err != nil {
+	s.space.used(d.buffer.filled)
+	if err := d.buffer.writeTo(d.file); err != nil {
 		d.drop(diskError("write", err))
-		return
 	}
-	s.space.used(d.filled)
-	d.filled = 0
 }
 
 // diskError tells a full disk from other errors.
@@ -130,10 +135,7 @@ func (d *draft) drop(err error) {
 // end makes the draft unusable.
 func (d *draft) end(err error) {
 	d.err = err
-	if d.buffer != nil {
-		buffers.Put(d.buffer)
-		d.buffer = nil
-	}
+	d.buffer.free()
 }
 
 // Abort implements Draft.
@@ -175,7 +177,7 @@ func (d *draft) syncFile() error {
 	if !d.inFile {
 		return nil
 	}
-	if d.filled > 0 {
+	if d.buffer.filled > 0 {
 		d.flush()
 	}
 	if d.err != nil {
@@ -211,13 +213,14 @@ func (d *draft) commit(envelope *Envelope, others []*Envelope) error {
 	told := idsOf(others)
 	defer s.keys.lock(told)()
 	own := content{inFile: d.inFile, size: d.size, sum: d.sum}
-	batch := s.db.NewBatch()
+	batch := s.db.NewBatchWithSize(d.buffer.filled + envelopeBytes + recipientBytes*len(envelope.Recipients))
 	died, err := s.replace(batch, others)
 	if err == nil {
 		err = set(batch, envelopeKey, own, envelope)
 	}
+	var body []byte
 	if err == nil && !d.inFile {
-		err = batch.Set(key(bodyKey, d.id), d.buffer[:d.filled], nil)
+		body, err = d.addBody(batch)
 	}
 	if err != nil {
 		_ = batch.Close()
@@ -226,14 +229,23 @@ func (d *draft) commit(envelope *Envelope, others []*Envelope) error {
 	}
 	s.space.used(batch.Len())
 	// Before the message is in the database, where others could find and remove it.
-	s.recent.add(&message{own, envelope.Clone(), bytes.Clone(d.buffer[:d.filled])})
+	s.recent.add(&message{own, envelope.Clone(), body})
 	// From here on the message may be durable even if apply fails: its file must stay.
 	d.end(errDraftOver)
-	if err := s.apply(batch); err != nil {
+	// The batch stays open: its memory is that of the message in recent.
+	if err := s.guard(func() error { return batch.Commit(pebble.Sync) }); err != nil {
 		s.recent.drop(d.id)
 		return err
 	}
 	s.recent.drop(told...)
 	s.dead.add(died...)
 	return nil
+}
+
+// addBody adds the content to a batch and returns where it is there.
+func (d *draft) addBody(batch *pebble.Batch) ([]byte, error) {
+	op := batch.SetDeferred(1+len(d.id), d.buffer.filled)
+	copy(op.Key, key(bodyKey, d.id))
+	d.buffer.copyTo(op.Value)
+	return op.Value, op.Finish()
 }

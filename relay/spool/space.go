@@ -139,8 +139,8 @@ func (s *space) fillReserve(size int64) error {
 		return err
 	}
 	for left := size; left > 0 && err == nil; {
-		n := min(left, smallBody)
-		_, err = f.Write(make([]byte, n))
+		n := min(left, chunkSize)
+		_, err = f.Write(new(chunk)[:n])
 		left -= n
 	}
 	if err == nil {

@@ -28,6 +28,8 @@ type Store struct {
 	// removals under way
 	removals removals
 
+	// buffered is what drafts hold in memory beyond a chunk each.
+	buffered    atomic.Int64
 	messages    atomic.Int64
 	bytes       atomic.Int64
 	quarantined atomic.Int64

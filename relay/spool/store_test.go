@@ -132,7 +132,9 @@ func idsIn(t testing.TB, s *Store) []string {
 }
 
 // bodySizes are around the borders between buffer, database and file.
-var bodySizes = []int{0, 1, smallBody - 1, smallBody, smallBody + 1, 2 * smallBody, 3*smallBody + 17}
+var bodySizes = []int{
+	0, 1, chunkSize - 1, chunkSize, chunkSize + 1, smallBody - 1, smallBody, smallBody + 1, 2 * smallBody, 3*smallBody + 17,
+}
 
 func TestCommittedMessageIsReadBackBeforeAndAfterReopening(t *testing.T) {
 	t.Parallel()
