@@ -50,6 +50,8 @@ type attempt struct {
 	unrecorded int
 	// saved means that the envelope is durable, and with it what somebody is told.
 	saved bool
+	// passed means that the next attempt has this one's place.
+	passed bool
 	// interrupted means that the relay is stopping.
 	interrupted bool
 }
@@ -76,6 +78,7 @@ func (a *attempt) run(ctx context.Context) disposition {
 	if !a.giveUp {
 		a.deliver(ctx)
 	}
+	a.scheduler.passOn(a)
 	if a.removed() {
 		return disposition{done: true}
 	}

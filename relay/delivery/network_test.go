@@ -24,6 +24,7 @@ func TestQueueGoesOverAFewEncryptedConnections(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, script{mode: config.TLSStartTLS})
 	u := srv.upstream()
+	u.Limits.MessagesPerConnection = 300 // one that says goodbye is open beside the next
 	u.Username, u.Password = "app", rand.Text()
 	r := newTestRelay(t)
 	r.useNetwork(u)

@@ -367,7 +367,7 @@ func (r *testRelay) idle() bool {
 		return false
 	}
 	for _, u := range r.scheduler.upstreams {
-		if u.active > 0 {
+		if u.active+u.recording > 0 {
 			return false
 		}
 	}

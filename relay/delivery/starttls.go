@@ -62,6 +62,8 @@ func (d *dialer) tlsConfig() *tls.Config {
 		RootCAs:            d.upstream.RootCAs,
 		MinVersion:         tls.VersionTLS12,
 		ClientSessionCache: d.sessions,
+		// Small records would show a page the sooner; mail is taken as a whole.
+		DynamicRecordSizingDisabled: true,
 	}
 	if certificate := d.upstream.ClientCertificate; certificate != nil {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }

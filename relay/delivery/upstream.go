@@ -22,11 +22,20 @@ type upstream struct {
 	transport transport
 	// pinned are messages that are due and that it may have taken already.
 	pinned entryHeap
-	// active attempts.
-	active int
-	gate   gate
-	pacer  pacer
-	report config.UpstreamReport
+	// active attempts, and recording those that are over but for their outcome on the disk.
+	active, recording int
+	gate              gate
+	pacer             pacer
+	report            config.UpstreamReport
+}
+
+// leave ends an attempt.
+func (u *upstream) leave(a *attempt) {
+	if a.passed {
+		u.recording--
+		return
+	}
+	u.active--
 }
 
 // free reports whether another attempt may start now, as far as the upstream goes.
