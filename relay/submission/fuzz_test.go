@@ -20,6 +20,7 @@ func FuzzConnection(f *testing.F) {
 	const begin = "MAIL FROM:<app@example.com>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n"
 	for _, seed := range []string{
 		begin + "Subject: x\r\n\r\n..y\r\n.\r\nQUIT\r\nNOOP\r\n",
+		strings.Replace(begin, "e.com", "E.com", 1) + "Subject: gr\u00fc\u00dfe\r\nFrom: J\u00f6rg <app@examplE.com>\r\n\r\n.\r\n",
 		begin + "\n.\n\r\n.\n" + begin + "\r\n.\r\n",
 		begin + "x\r\r\n.\r\n" + begin + "x\r\n.\r\n",
 		begin + "From: <app@example.com>, boss@example.org\r\nReceived: x\r\n y\r\nBcc: z\r\n\r\n\x00\r\n.\r\n",
@@ -78,7 +79,7 @@ func checkStored(t *testing.T, m stored, login bool) {
 	switch {
 	case !login:
 		t.Fatalf("stored without a login: %q", m.content)
-	case m.envelope.User != testUser || !strings.HasSuffix(m.envelope.ReversePath, "@example.com"):
+	case m.envelope.User != testUser || !strings.HasSuffix(strings.ToLower(m.envelope.ReversePath), "@example.com"):
 		t.Fatalf("stored from %s for %s", m.envelope.ReversePath, m.envelope.User)
 	case len(m.envelope.Recipients) == 0 || len(m.envelope.Recipients) > 10:
 		t.Fatalf("stored for %d recipients", len(m.envelope.Recipients))
