@@ -91,6 +91,11 @@ bench: ## Compare the relay with Postfix in one run; print a table and the ratio
 	hack/packages.sh postfix sasl2-bin libsasl2-modules-db
 	$(BIN)/bench $(BENCH)
 
+.PHONY: soak
+soak: build ## Let the relay run for half an hour before an upstream that is not well. LASTING sets another time.
+	go test -tags soak -count 1 -timeout 3h -v ./test/soak -relay $(CURDIR)/$(BIN)/relay -lasting $(LASTING)
+LASTING := 30m
+
 .PHONY: e2e
 e2e: $(BIN)/helm ## Run the suite on the cluster of hack/cluster.
 	hack/e2e.sh

@@ -47,8 +47,8 @@ done
 # The suites that take long, or need a cluster or mail clients, are behind tags, which the
 # steps above do not see.
 step 'vet and lint the suites behind tags'
-go vet -tags attack,e2e,interop,load ./test/... ./relay || fail 'go vet of test/ and relay/'
-bin/golangci-lint run --build-tags attack,e2e,interop,load ./test/... ./relay || fail 'golangci-lint of test/ and relay/'
+go vet -tags attack,e2e,interop,load,soak ./test/... ./relay || fail 'go vet of test/ and relay/'
+bin/golangci-lint run --build-tags attack,e2e,interop,load,soak ./test/... ./relay || fail 'golangci-lint of test/ and relay/'
 
 step 'chart'
 bin/helm lint --strict charts/mailrelay-operator || fail 'helm lint'

@@ -70,6 +70,11 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
+// ServerTLS is how a server with that certificate serves.
+func ServerTLS(certificate *tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+}
+
 // PEM is the authority's certificate.
 func (a *Authority) PEM() []byte { return CertificatePEM(a.certificate) }
 
