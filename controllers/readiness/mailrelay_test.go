@@ -232,7 +232,7 @@ func TestMailRelay(t *testing.T) {
 		{"pods find different faults", func(f *Facts) { probed(f, config.FaultSilent, config.FaultExpectsTLS) }, upstream, no, "UpstreamWrongTLSMode", "from pod relay-1", no},
 		{"no pod can reach it", func(f *Facts) { probed(f, config.FaultUnreachable, config.FaultUnreachable) }, upstream, no, "UpstreamUnreachable", "cannot be used: it is Unreachable", no},
 		{"probe finds the login refused", func(f *Facts) { probed(f, ""); loggedIn(&f.Pods[0], config.FaultLoginRefused, 0) }, upstream, no, "UpstreamLoginRefused",
-			"refuses the login: 535 5.7.8 no: mend username and password in Secret key", no},
+			"refuses the login: 535 5.7.8 no: mend username and password in Secret key. Mail is kept and tried again", no},
 		{"busy, and refuses the login", func(f *Facts) {
 			probed(f, config.FaultThrottled)
 			loggedIn(&f.Pods[0], config.FaultLoginRefused, 0)
@@ -248,11 +248,17 @@ func TestMailRelay(t *testing.T) {
 			loggedIn(&f.Pods[0], "", time.Minute)
 			loggedIn(&f.Pods[1], config.FaultLoginRefused, 0)
 		}, upstream, no, "UpstreamLoginRefused", "", no},
-		{"others take over", func(f *Facts) { probed(f, config.FaultSilent); spare(f, "") }, upstream, no, "UpstreamUnreachable", "upstream provider", yes},
+		{"others take over", func(f *Facts) { probed(f, config.FaultSilent); spare(f, "") }, upstream, no, "UpstreamUnreachable", "it is Silent. Its mail goes to the other upstreams meanwhile", yes},
 		{"spare that is broken", func(f *Facts) { probed(f, ""); spare(f, config.FaultNoSTARTTLS) }, upstream, no, "UpstreamWrongTLSMode",
 			"upstream spare (smtp.example.org:587, tls StartTLS) cannot be used: it is NoSTARTTLS", yes},
 		{"all are broken", func(f *Facts) { probed(f, config.FaultSilent); spare(f, config.FaultNoSTARTTLS) }, upstream, no, "UpstreamUnreachable",
-			"it is Silent. upstream spare", no},
+			"it is Silent. Mail is kept and tried again; upstream spare", no},
+		{"the only upstream of a route is broken", func(f *Facts) {
+			probed(f, "")
+			spare(f, config.FaultSilent)
+			f.Relay.Spec.Routes = []v1alpha1.Route{{Senders: []string{"news.example.com"}, Upstreams: []string{"spare"}}}
+		}, upstream, no, "UpstreamUnreachable", "Mail is kept and tried again", no},
+		{"no token", func(f *Facts) { probed(f, ""); loggedIn(&f.Pods[0], config.FaultNoToken, 0) }, upstream, no, "UpstreamTokenMissing", "", no},
 		{"others cannot sign", func(f *Facts) {
 			probed(f, config.FaultSilent)
 			spare(f, "")

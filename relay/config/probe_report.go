@@ -89,6 +89,8 @@ const (
 
 	// FaultLoginRefused means that the upstream does not take the credentials.
 	FaultLoginRefused Fault = "LoginRefused"
+	// FaultNoToken means that there is no OAuth2 token to log in with just now.
+	FaultNoToken Fault = "NoToken"
 	// FaultLoginUnsupported means that the upstream has no login that the relay can do.
 	FaultLoginUnsupported Fault = "LoginUnsupported"
 )

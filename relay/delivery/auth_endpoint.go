@@ -14,6 +14,9 @@ import (
 // maxDescription bounds what a token endpoint says of an error.
 const maxDescription = 200
 
+// errNoToken is the cause of errors of a token endpoint.
+var errNoToken = errors.New("no token")
+
 // mending says what to do about the error codes of RFC 6749 §5.2.
 var mending = map[string]string{
 	"invalid_client":         "check the client ID and the client secret, which may have expired",
@@ -62,7 +65,7 @@ func (s *tokenSource) explain(err error) *Error {
 }
 
 func (s *tokenSource) failure(class Class, text string) *Error {
-	return &Error{Class: class, Step: StepAUTH, Temporary: true, Text: oneLine(text)}
+	return &Error{Class: class, Step: StepAUTH, Temporary: true, Text: oneLine(text), Err: errNoToken}
 }
 
 func (s *tokenSource) host() string {

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // facts are what the opening of a session with an upstream showed, as far as it got.
@@ -35,8 +37,8 @@ func (d *dialer) tell(c *connection, failure *Error) *Error {
 	return failure
 }
 
-// logsIn reports whether there are credentials to log in with.
-func (d *dialer) logsIn() bool { return d.upstream.Username != "" || d.upstream.Password != "" }
+// logsIn reports whether there is something to log in with.
+func (d *dialer) logsIn() bool { return len(d.usableMechanisms()) > 0 }
 
 // certificate is the upstream's, also one that was not trusted; nil when none was seen.
 func (f facts) certificate() *x509.Certificate {
@@ -60,10 +62,7 @@ func (f facts) resumed() bool { return f.encryption != nil && f.encryption.DidRe
 // loggedIn reports whether the upstream took the credentials.
 func (f facts) loggedIn() bool { return f.login && f.failure == nil }
 
-// loginFailed reports whether credentials were sent in vain.
-func (f facts) loginFailed() bool {
-	if !f.login || f.failure == nil || f.failure.Step != StepAUTH {
-		return false
-	}
-	return f.failure.Code != 0 || f.failure.Class != ClassAuthentication
+// loginFailed reports whether credentials were sent in vain, by what was made of the failure.
+func (f facts) loginFailed(is finding) bool {
+	return is.fault == config.FaultLoginRefused || is.fault == config.FaultThrottled && f.failure.Step == StepAUTH
 }

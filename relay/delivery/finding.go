@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -53,14 +54,15 @@ func judge(u config.ResolvedUpstream, f facts) finding {
 		return found(config.FaultThrottled, "%s wants no more sessions just now: %s", u.Host, e.Reply())
 	case e.Class == ClassTLS && e.Code == 530:
 		return wrongMode(u, config.FaultRequiresTLS)
+	case e.Class == ClassTLS && e.Code == 0 && e.Step != StepSTARTTLS:
+		// Also at the first reply: TLS 1.3 shows only there that the upstream does not go along.
+		return judgeTLS(u, f)
 	}
 	switch e.Step {
 	case StepConnect:
 		return judgeConnect(u, e)
 	case StepSTARTTLS:
 		return judgeSTARTTLS(u, f)
-	case StepTLS:
-		return judgeTLS(u, f)
 	case StepAUTH:
 		return judgeLogin(u, f)
 	default:
@@ -114,6 +116,8 @@ func judgeTLS(u config.ResolvedUpstream, f facts) finding {
 		return found(config.FaultNotSMTP, "what answers on port %d of %s is no mail server: check host and port", u.Port, u.Host)
 	case errors.As(e.Err, &notTLS):
 		return found(config.FaultTLS, "%s goes on in plaintext after STARTTLS: something on the way may be taking the encryption out", u.Host)
+	case refusedByPeer(e.Err):
+		return found(config.FaultTLS, "%s ends the TLS handshake, see that it knows TLS 1.2 and whether it wants a client certificate: %s", u.Host, innermost(e.Err))
 	case timedOut(e.Err):
 		return found(config.FaultTLS, "%s does not answer the TLS handshake: check port", u.Host)
 	case hungUp(e.Err):
@@ -134,6 +138,13 @@ func judgeLogin(u config.ResolvedUpstream, f facts) finding {
 	switch {
 	case e.Code != 0:
 		return found(config.FaultLoginRefused, "%s refuses the login: %s", u.Host, e.Reply())
+	case errors.Is(e.Err, errNoToken) && e.Class == ClassAuthentication:
+		return found(config.FaultLoginRefused, "%s", e.Text)
+	case errors.Is(e.Err, errNoToken):
+		return found(config.FaultNoToken, "%s", e.Text)
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		// Nothing else in a login waits for the context.
+		return found(config.FaultNoToken, "the token endpoint gives no answer")
 	case e.Class == ClassAuthentication && u.TLS == config.TLSNone && f.offered.has("STARTTLS"):
 		return found(config.FaultLoginUnsupported, "%s; it may inside TLS: set tls to StartTLS", e.Text)
 	case e.Class == ClassAuthentication:

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -41,5 +42,5 @@ func (p *Prober) mayLogIn(t *target, now time.Time) bool {
 // sameLogin reports whether two upstreams take the same credentials to the same place, so that a
 // refusal by one is one by the other.
 func sameLogin(a, b config.ResolvedUpstream) bool {
-	return a.Host == b.Host && a.Login == b.Login && a.ClientCertificate == b.ClientCertificate && a.Auth.Mechanism == b.Auth.Mechanism
+	return a.Host == b.Host && a.Login == b.Login && a.ClientCertificate == b.ClientCertificate && reflect.DeepEqual(a.Auth, b.Auth)
 }

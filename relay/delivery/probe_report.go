@@ -47,7 +47,11 @@ func newProbeReport(f facts, is finding, now time.Time) *config.ProbeReport {
 
 // ofLogin reports whether a fault is one of the login: the upstream can be reached then.
 func ofLogin(fault config.Fault) bool {
-	return fault == config.FaultLoginRefused || fault == config.FaultLoginUnsupported
+	switch fault {
+	case config.FaultLoginRefused, config.FaultLoginUnsupported, config.FaultNoToken:
+		return true
+	}
+	return false
 }
 
 // mechanismsOf are those that AUTH offers.

@@ -87,6 +87,7 @@ type Prober struct {
 type target struct {
 	upstream config.ResolvedUpstream
 	hostname string
+	tokens   *tokenSource
 	// report is nil before the first session.
 	report *config.ProbeReport
 	logins loginTimes
@@ -150,7 +151,7 @@ func (p *Prober) Apply(snapshot *config.Snapshot) {
 			}
 			continue
 		}
-		t := &target{upstream: u, hostname: hostname}
+		t := &target{upstream: u, hostname: hostname, tokens: p.options.Tokens.of(u, p.options.Clock)}
 		if was != nil && sameLogin(was.upstream, u) {
 			t.logins = was.logins
 		}
@@ -226,8 +227,7 @@ func (p *Prober) probe(t *target) {
 	}
 	defer p.probes.Done()
 	one := probe{dialer{
-		upstream: t.upstream, hostname: t.hostname, withoutLogin: !withLogin,
-		tokens: p.options.Tokens.of(t.upstream, p.options.Clock),
+		upstream: t.upstream, hostname: t.hostname, tokens: t.tokens, withoutLogin: !withLogin,
 	}, p.options.timeouts}
 	f, is := one.run(ctx)
 	p.end(t, f, is)

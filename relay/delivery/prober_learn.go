@@ -96,7 +96,7 @@ func (p *Prober) learn(t *target, f facts, is finding) {
 	if report.Login == nil {
 		report.Login = old.Login
 	}
-	if f.loggedIn() || f.loginFailed() {
+	if f.loggedIn() || f.loginFailed(is) {
 		t.logins.tried(f.loggedIn(), now, p.settings.Interval)
 	}
 	if report.Reachable {
