@@ -17,14 +17,16 @@ import (
 func probesFindNoFault(f *Facts) *finding {
 	var reasons, sentences []string
 	for i := range f.Relay.Spec.Upstreams {
-		if is := probeFinding(f, &f.Relay.Spec.Upstreams[i]); is != nil {
-			reasons, sentences = append(reasons, is.reason), append(sentences, is.message)
+		upstream := &f.Relay.Spec.Upstreams[i]
+		if is := probeFinding(f, upstream); is != nil {
+			reasons = append(reasons, is.reason)
+			sentences = append(sentences, is.message+". "+meanwhile(f, upstream.Name))
 		}
 	}
 	if len(reasons) == 0 {
 		return nil
 	}
-	return &finding{reason: reasons[0], message: strings.Join(sentences, ". ")}
+	return &finding{reason: reasons[0], message: strings.Join(sentences, "; ")}
 }
 
 // probeFinding is what the probes of all pods have against an upstream. One that wants less mail
@@ -61,5 +63,6 @@ func reasonOf(fault config.Fault) string {
 		config.FaultTLS:              "UpstreamTLSFailed",
 		config.FaultLoginRefused:     "UpstreamLoginRefused",
 		config.FaultLoginUnsupported: "UpstreamLoginUnsupported",
+		config.FaultNoToken:          "UpstreamTokenMissing",
 	}[fault], "UpstreamUnreachable")
 }
