@@ -204,6 +204,7 @@ func TestPowerCutLosesNothingAccepted(t *testing.T) {
 			if len(crashes) < 100 {
 				t.Fatalf("only %d crashes", len(crashes))
 			}
+			t.Logf("the power was cut %d times", len(crashes))
 			for _, c := range crashes {
 				s := mustOpen(t, c.disk)
 				c.before.check(t, s, c.after)
@@ -221,7 +222,9 @@ func TestPowerCutLosesNothingAccepted(t *testing.T) {
 // TestPowerCutUnderConcurrentWriters does so while several writers share commits.
 func TestPowerCutUnderConcurrentWriters(t *testing.T) {
 	t.Parallel()
-	for _, c := range collectCrashes(t, 50, 8) {
+	crashes := collectCrashes(t, 50, 8)
+	t.Logf("the power was cut %d times", len(crashes))
+	for _, c := range crashes {
 		s := mustOpen(t, c.disk)
 		c.before.check(t, s, c.after)
 		if err := s.Close(); err != nil {

@@ -36,7 +36,10 @@ type Stand struct {
 	Target traffic.Target
 	// Program is the path of the relay's program.
 	Program string
-	// Wrapper is a program to run the relay by, such as a tracer, with its arguments.
+	// Environment is added to that of this process.
+	Environment []string
+	// Wrapper is a program to run the relay by, such as a tracer, with its arguments. It must
+	// become the relay, and not start it as a process below.
 	Wrapper []string
 	// Log gets what the relay says; nothing does when nil.
 	Log io.Writer
@@ -50,6 +53,8 @@ type Options struct {
 	Directory string
 	// Program is the path of the relay's program.
 	Program string
+	// Environment of the relay, besides that of this process.
+	Environment []string
 	// Authority signs the relay's certificate, and signed the sink's.
 	Authority *traffic.Authority
 	// Sink is the address of the upstream, and Plaintext tells that it has no TLS.
@@ -61,7 +66,7 @@ type Options struct {
 
 // New fills a directory.
 func New(o Options) (*Stand, error) {
-	s := &Stand{Directory: o.Directory, Program: o.Program}
+	s := &Stand{Directory: o.Directory, Program: o.Program, Environment: o.Environment}
 	c, err := s.config(o)
 	if err != nil {
 		return nil, err
@@ -184,6 +189,7 @@ func (s *Stand) Start(ctx context.Context) (*Relay, error) {
 func (s *Stand) Launch() (*Relay, error) {
 	line := append(append([]string(nil), s.Wrapper...), s.Program, "serve", "--config", filepath.Join(s.Directory, "relay.yaml"))
 	r := &Relay{Stand: s, cmd: exec.Command(line[0], line[1:]...), done: make(chan struct{})}
+	r.cmd.Env = append(r.cmd.Environ(), s.Environment...)
 	r.cmd.Stderr = s.Log
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the relay: %w", err)

@@ -111,6 +111,9 @@ func (c *Client) Quit() error {
 	return errors.Join(c.command("QUIT\r\n", "221"), c.Close())
 }
 
+// LocalAddr is where the client connected from.
+func (c *Client) LocalAddr() string { return c.conn.LocalAddr().String() }
+
 // Close breaks the session off.
 func (c *Client) Close() error { return c.conn.NetConn().Close() }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 // Drop, as an answer of Sink, closes the connection.
@@ -68,6 +69,19 @@ func (s *Sink) admit(conn net.Conn) bool {
 	}
 	s.conns[conn] = struct{}{}
 	return true
+}
+
+// Idle waits until nobody is connected: what clients sent before they were killed has come.
+func (s *Sink) Idle() {
+	for {
+		s.mu.Lock()
+		open := len(s.conns)
+		s.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // Close breaks off all connections and waits for their ends.
