@@ -1,6 +1,9 @@
 package frontdoor
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Why a command is not handed over, and nothing after it.
 const (
@@ -57,6 +60,18 @@ func (c *command) fault(d *dialogue, longest int) string {
 	}
 	return ""
 }
+
+// groups tells whether the reply to the command may wait for that to the next one: RFC 2920
+// §3.2 wants it of RSET, MAIL and RCPT, and forbids it of all others. The reply to a body, too,
+// leaves at once: a client that does not get it sends the message again.
+func (c *command) groups(d *dialogue) bool {
+	if d.body || d.challenge || len(c.start) < 4 {
+		return false
+	}
+	return slices.ContainsFunc(grouped, func(verb []byte) bool { return bytes.EqualFold(c.start[:4], verb) })
+}
+
+var grouped = [][]byte{[]byte("RSET"), []byte("MAIL"), []byte("RCPT")}
 
 // isBDAT tells whether the command begins as BDAT does (RFC 3030 §2). go-smtp cannot be told
 // not to take it, commits a chunk that was cut off, and takes one for commands when it cannot

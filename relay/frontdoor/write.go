@@ -45,18 +45,18 @@ func splitReply(b []byte) (lines []string, size int) {
 	}
 }
 
-// answer sends a reply of the server, corrected, and notes what it means. While the client's
-// next command is at hand it waits for the reply to that (RFC 2920 §3.2). A server's greeting
-// is not sent after STARTTLS: the client had one before (RFC 3207 §4.2).
+// answer sends a reply of the server, corrected, and notes what it means. Replies that may be
+// grouped wait while the client's next command is at hand. A server's greeting is not sent after
+// STARTTLS: the client had one before (RFC 3207 §4.2).
 func (c *Conn) answer(r reply) error {
 	meant := correct(&r, c.options.Hostname)
-	swallow, end := c.noteReply(r.code, meant)
+	swallow, end, groups := c.noteReply(r.code, meant)
 	if swallow {
 		return nil
 	}
 	c.unsent = r.appendTo(c.unsent)
 	var err error
-	if end || !c.ahead.Load() || len(c.unsent) > maxUnsent {
+	if !groups || !c.ahead.Load() || len(c.unsent) > maxUnsent {
 		err = c.sendUnsent()
 	}
 	c.mu.Lock()
@@ -77,14 +77,15 @@ func (c *Conn) answer(r reply) error {
 
 // noteReply updates the dialogue before the client can react to the reply. A reply that
 // is not to be sent, because it is a second greeting or the session has ended, is
-// swallowed.
-func (c *Conn) noteReply(code int, meant effect) (swallow, end bool) {
+// swallowed. One that groups may be sent together with the next.
+func (c *Conn) noteReply(code int, meant effect) (swallow, end, groups bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	greeting := !c.dialogue.greeted && code == 220 && c.service == Submission
+	groups = c.command.groups(&c.dialogue)
 	c.dialogue.replied(code, meant)
 	c.command.answered()
-	return greeting || c.ended, c.dialogue.over
+	return greeting || c.ended, c.dialogue.over, groups && !c.dialogue.over
 }
 
 // maxUnsent is how much may wait to be sent.
