@@ -117,11 +117,20 @@ func (s *Scheduler) drop(entries []*entry) {
 	clear(s.unsigned)
 }
 
-// loadAgain takes in what was dropped, by the routes in use.
+// loadAgain takes in what was dropped, by the routes in use. What is known already it leaves.
 func (s *Scheduler) loadAgain() {
-	if err := s.load(s.work); err != nil {
-		s.options.Logger.Error("cannot read the queue after a change of routes, what is not read waits for a restart", "error", err)
+	err := s.load(s.work)
+	if err == nil || s.work.Err() != nil {
+		return
 	}
+	s.options.Logger.Error("cannot read the queue after a change of routes, trying again", "error", err, "pause", readAgain)
+	s.options.Clock.AfterFunc(readAgain, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.running {
+			s.attempts.Go(s.loadAgain)
+		}
+	})
 }
 
 func dkimKeys(snapshot *config.Snapshot) []dkim.Key {

@@ -87,6 +87,7 @@ func TestLoginFaults(t *testing.T) {
 			ClassAuthentication, "offers CRAM-MD5 XOAUTH2"},
 		{"NUL in the password", script{}, "a\x00b", ClassAuthentication, "NUL"},
 		{"password in the reply", script{on: answer("535 5.7.8 wrong: " + password)}, password, ClassAuthentication, "<redacted>"},
+		{"no reply at all, but what was sent", script{on: answer(strings.Repeat("x", maxReplyText-10) + password)}, password, ClassConnect, "malformed reply"},
 		{"endless questions", script{on: answer("334 more")}, password, ClassConnect, "asks for more than AUTH PLAIN has to say"},
 	}
 	for _, test := range tests {

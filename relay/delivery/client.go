@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -213,6 +214,11 @@ func (c *connection) read(step Step, timeout time.Duration) (reply, *Error) {
 	c.broken = true
 	if !c.introduced() && refusedByPeer(err) {
 		return reply{}, noTLS(step, explainHandshake(err))
+	}
+	if step == StepAUTH && errors.Is(err, errReplyMalformed) {
+		// What came instead of a reply may be what was sent, cut where it cannot be found and
+		// taken out any more: a token.
+		err = errReplyMalformed
 	}
 	return reply{}, lost(step, err)
 }

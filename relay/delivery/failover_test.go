@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -512,5 +513,70 @@ func TestBacklogOfSixHoursLeavesAtTheUpstreamsLimits(t *testing.T) {
 	}
 	if took := r.clock.Now().Sub(first); r.queued() > 0 || took > messages/rate*time.Second+20*time.Second {
 		t.Errorf("%d are left after %s", r.queued(), took)
+	}
+}
+
+func TestRoutesThatChangeWhileTheSpoolCannotBeReadLoseNothing(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t)
+	r.use(backup)
+	r.first().answer, r.second().answer = firstly(1, errDown), firstly(1, errDown)
+	r.run()
+	for range 5 {
+		r.submit("app@example.com", "a@eu.test")
+	}
+	r.rest()
+	r.store.mu.Lock()
+	r.store.each = errors.New("EIO")
+	r.store.mu.Unlock()
+	r.use(alike, config.Route{Recipients: []string{"eu.test"}, Upstreams: []string{"second"}})
+	eventually(t, "the failure", func() bool { return strings.Contains(r.logs.String(), "cannot read the queue") })
+	r.store.mu.Lock()
+	r.store.each = nil
+	r.store.mu.Unlock()
+	for range 4 {
+		r.clock.advance(readAgain)
+		r.rest()
+	}
+	r.gone()
+}
+
+func TestDeliveryOverAConnectionInUseEndsAThrottle(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t)
+	r.run()
+	r.submit("app@example.com", "a@x.test")
+	r.gone()
+	r.first().warm.Store(true)
+	r.first().answer = func(n int, _ string) *Error {
+		if n == 2 {
+			return errBusy
+		}
+		return nil
+	}
+	r.submit("app@example.com", "b@x.test")
+	eventually(t, "the refusal", func() bool { return r.first().transactions() == 2 })
+	r.rest()
+	r.clock.advance(time.Minute)
+	r.gone()
+	r.scheduler.mu.Lock()
+	defer r.scheduler.mu.Unlock()
+	if g := r.scheduler.upstreams[0].gate; g.fault != nil || g.failures != 0 {
+		t.Errorf("after a delivery the gate still has the fault %v and %d failures", g.fault, g.failures)
+	}
+}
+
+func TestSenderThatOneUpstreamTakesIsStillRefusedByAnother(t *testing.T) {
+	t.Parallel()
+	r := newTestRelay(t, func(c *config.Config) { c.Queue.SenderHold = 24 * time.Hour })
+	r.use(alike, config.Route{Recipients: []string{"eu.test"}, Upstreams: []string{"second"}})
+	r.second().answer = always(errSender)
+	r.run()
+	r.submit("app@example.com", "a@eu.test")
+	eventually(t, "the refusal", func() bool { return len(r.scheduler.SendersRefused()) == 1 })
+	r.submit("app@example.com", "b@x.test")
+	eventually(t, "the delivery", func() bool { return r.first().transactions() == 1 && r.idle() })
+	if told := r.scheduler.SendersRefused(); len(told) != 1 || told[0].Upstream != "second" {
+		t.Errorf("senders refused: %+v", told)
 	}
 }

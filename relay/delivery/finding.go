@@ -149,6 +149,8 @@ func judgeLogin(u config.ResolvedUpstream, f facts) finding {
 		return found(config.FaultLoginUnsupported, "%s; it may inside TLS: set tls to StartTLS", e.Text)
 	case e.Class == ClassAuthentication:
 		return found(config.FaultLoginUnsupported, "%s", e.Text)
+	case timedOut(e.Err):
+		return judgeSession(u, e)
 	default:
 		// Some servers have no other answer to wrong credentials.
 		return found(config.FaultLoginRefused, "%s", judgeSession(u, e).sentence)

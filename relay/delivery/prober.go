@@ -91,6 +91,8 @@ type target struct {
 	// report is nil before the first session.
 	report *config.ProbeReport
 	logins loginTimes
+	// login is what the last one showed before the upstream changed in other ways.
+	login *config.LoginReport
 	// gone means that the upstream is not configured any more, or in another way.
 	gone bool
 	// due is when the next probe is, and stop ends the wait for it.
@@ -153,7 +155,10 @@ func (p *Prober) Apply(snapshot *config.Snapshot) {
 		}
 		t := &target{upstream: u, hostname: hostname, tokens: p.options.Tokens.of(u, p.options.Clock)}
 		if was != nil && sameLogin(was.upstream, u) {
-			t.logins = was.logins
+			t.logins, t.login = was.logins, was.login
+			if was.report != nil && was.report.Login != nil {
+				t.login = was.report.Login
+			}
 		}
 		p.targets = append(p.targets, t)
 		p.arm(t, 0)

@@ -86,7 +86,7 @@ func (p *Prober) learn(t *target, f facts, is finding) {
 	now := p.options.Clock.Now()
 	old, report := t.report, newProbeReport(f, is, now)
 	if old == nil {
-		old = &config.ProbeReport{}
+		old = &config.ProbeReport{Login: t.login}
 	}
 	if f.resumed() && old.Certificate != nil {
 		report.Certificate = old.Certificate
@@ -123,7 +123,7 @@ func keepWords(old, report *config.ProbeReport, f facts) {
 	if same(report.Fault, old.Fault, old.Error) {
 		report.Error = old.Error
 	}
-	if report.Login != nil && old.Login != nil && same(report.Login.Fault, old.Login.Fault, old.Login.Error) {
+	if report.Login != nil && old.Login != nil && report.Login != old.Login && same(report.Login.Fault, old.Login.Fault, old.Login.Error) {
 		report.Login.Error = old.Login.Error
 	}
 }

@@ -160,8 +160,8 @@ func TestChangedUpstreamIsProbedAtOnce(t *testing.T) {
 	p.want("another password", 0, 1, 1)
 	p.reload(func(_ *config.Config, u *config.ResolvedUpstream) { u.Limits.Connections++ })
 	p.want("another limit", 0, 1, 0)
-	if r := p.report(); r.Login != nil {
-		t.Errorf("a login of before: %+v", r.Login)
+	if r := p.report(); r.Login == nil || !r.Login.Authenticated {
+		t.Errorf("the login, which is the same, is forgotten: %+v", r.Login)
 	}
 	p.snapshot = config.Snapshot{Config: p.snapshot.Config}
 	p.Apply(&p.snapshot)
@@ -424,5 +424,23 @@ func TestStopEndsAProbeAtOnce(t *testing.T) {
 	}
 	if r := p.Reports(); r[0].Probe != nil {
 		t.Errorf("what was cut off is told: %+v", r[0].Probe)
+	}
+}
+
+func TestRefusedLoginIsNotForgottenWhenALimitChanges(t *testing.T) {
+	t.Parallel()
+	p := newTestProber(t, script{mode: config.TLSImplicit, on: func(_ int, verb, _ string) string {
+		if verb == "AUTH" {
+			return "535 5.7.8 no"
+		}
+		return ""
+	}}, withLogin)
+	p.want("start", 0, 1, 1)
+	for range 2 {
+		p.reload(func(_ *config.Config, u *config.ResolvedUpstream) { u.Limits.Connections++ })
+		p.want("another limit", 0, 1, 0)
+		if r := p.report(); r.Usable() || r.Login == nil || r.Login.Fault != config.FaultLoginRefused {
+			t.Errorf("report %+v", r)
+		}
 	}
 }

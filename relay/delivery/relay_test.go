@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ type testUpstream struct {
 	tells bool
 	// block holds transactions up until it is closed or the context is done.
 	block chan struct{}
+	// warm tells of no MAIL that was accepted, as connections do that had one before.
+	warm atomic.Bool
 
 	mu       sync.Mutex
 	messages []message
@@ -55,7 +58,7 @@ func (u *testUpstream) deliver(ctx context.Context, m message, welcomed func()) 
 		}
 		verdicts[i].reply, verdicts[i].tells = "250 2.0.0 queued", u.tells
 	}
-	if find(verdicts, func(e *Error) bool { return e.Step == StepMAIL }) == nil {
+	if !u.warm.Load() && find(verdicts, func(e *Error) bool { return e.Step == StepMAIL }) == nil {
 		welcomed()
 	}
 	if u.block != nil {
@@ -117,6 +120,8 @@ type brokenSpool struct {
 	create, update, remove error
 	// createMail is that of Spool.Create.
 	createMail error
+	// each is an error of Spool.Each.
+	each error
 	// open replaces Spool.Open.
 	open func(id string) (io.ReadCloser, error)
 }
@@ -154,6 +159,16 @@ func (b *brokenSpool) CreateOutcome(ctx context.Context) (spool.Draft, error) {
 		return nil, err
 	}
 	return b.Spool.CreateOutcome(ctx)
+}
+
+func (b *brokenSpool) Each(f func(*spool.Envelope) error) error {
+	b.mu.Lock()
+	err := b.each
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return b.Spool.Each(f)
 }
 
 func (b *brokenSpool) Open(id string) (io.ReadCloser, error) {

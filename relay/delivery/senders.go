@@ -15,8 +15,8 @@ const (
 	senderMemory = 24 * time.Hour
 )
 
-// sender is who sent a message, and as whom.
-type sender struct{ user, address string }
+// sender is who sent a message, as whom, and to which upstream: another one may take it.
+type sender struct{ user, address, upstream string }
 
 // refusedSenders are the senders that upstreams do not take mail from.
 type refusedSenders map[sender]refusedSender
@@ -32,7 +32,7 @@ func (r refusedSenders) learn(a *attempt, now time.Time) {
 	if a.envelope == nil || a.envelope.ReversePath == "" {
 		return
 	}
-	who := sender{a.envelope.User, a.envelope.ReversePath}
+	who := sender{a.envelope.User, a.envelope.ReversePath, a.config.Name}
 	if a.delivered() {
 		delete(r, who)
 		return
@@ -48,7 +48,7 @@ func (r refusedSenders) learn(a *attempt, now time.Time) {
 			return
 		}
 		told.SenderReport = config.SenderReport{
-			User: who.user, Sender: who.address, Upstream: a.config.Name, Reply: a.errors[i].Reply(), Since: now,
+			User: who.user, Sender: who.address, Upstream: who.upstream, Reply: a.errors[i].Reply(), Since: now,
 		}
 	}
 	told.heard = now
@@ -75,7 +75,7 @@ func (s *Scheduler) SendersRefused() []config.SenderReport {
 		all = append(all, told.SenderReport)
 	}
 	slices.SortFunc(all, func(a, b config.SenderReport) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.User, b.User), cmp.Compare(a.Sender, b.Sender))
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.User, b.User), cmp.Compare(a.Sender, b.Sender), cmp.Compare(a.Upstream, b.Upstream))
 	})
 	return all
 }

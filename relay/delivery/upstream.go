@@ -117,6 +117,10 @@ func (s *Scheduler) observe(a *attempt) {
 	now := s.options.Clock.Now()
 	if a.delivered() {
 		a.upstream.succeeded(now)
+		// Over a connection that took mail before, nothing else says that it does again.
+		if a.upstream.gate.succeed(a.generation) {
+			s.changed(a.upstream)
+		}
 		a.upstream.gate.grow(a.generation, a.config.Limits.Connections)
 		s.lastDelivery = now
 	}
@@ -149,6 +153,10 @@ func (a *attempt) throttled() *Error {
 
 // hold closes the gate of an upstream.
 func (s *Scheduler) hold(u *upstream, generation int, fault *Error, now time.Time) {
+	if s.find(u.config.Name) != u {
+		// It was removed meanwhile.
+		return
+	}
 	if !u.gate.fail(generation, fault, now, u.config.Limits.Connections) {
 		return
 	}
