@@ -36,7 +36,7 @@ type UpstreamOAuth2 struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() == 'https'",message="write a URL that begins with https://, such as https://oauth2.googleapis.com/token"
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@') && !self.contains('#')",message="write a URL that begins with https:// and has no user name, password or #, such as https://oauth2.googleapis.com/token"
 	TokenURL string `json:"tokenURL"`
 	// grant is how tokens are asked for: RefreshToken in the name of a user, with the refresh-token
 	// of the Secret (RFC 6749 §6); ClientCredentials in the name of the client itself (§4.4).

@@ -69,9 +69,10 @@ func onlySingleMessagesWait(f *Facts, c *metav1.Condition) bool {
 	if c.Type != v1alpha1.ConditionQueueHealthy || c.Status != metav1.ConditionFalse {
 		return false
 	}
-	upstreamFails := func(u v1alpha1.Upstream) bool { return newestFailure(f, u.Name) != nil }
+	takesMail := func(name string) bool { return newestFailure(f, name) == nil }
+	stuck := func(way []string) bool { return !slices.ContainsFunc(way, takesMail) }
 	return c.Reason == reasonQuarantined || c.Reason == reasonSenderRefused && mailIsLeaving(f) == nil ||
-		!slices.ContainsFunc(f.Relay.Spec.Upstreams, upstreamFails)
+		!slices.ContainsFunc(ways(f.Relay), stuck)
 }
 
 // othersTakeOver reports whether an upstream cannot be used and others take its mail: a fault to

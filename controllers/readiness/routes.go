@@ -20,10 +20,16 @@ func ways(relay *v1alpha1.MailRelay) [][]string {
 			rest = append(rest, name)
 		}
 	}
-	if len(rest) > 0 {
+	if len(rest) > 0 && !catchesAll(relay.Spec.Routes) {
 		all = append(all, rest)
 	}
 	return all
+}
+
+// catchesAll reports whether the last route leaves no mail to the upstreams that no route names.
+func catchesAll(routes []v1alpha1.Route) bool {
+	n := len(routes)
+	return n > 0 && len(routes[n-1].Senders) == 0 && len(routes[n-1].Recipients) == 0
 }
 
 // failed reports whether an upstream is known not to take mail.

@@ -10,12 +10,14 @@ import (
 )
 
 // UpstreamTLS is how the connection to an upstream is encrypted: by TLS from the first byte,
-// unless spec says otherwise or its provider has no port for that.
+// unless spec says otherwise, its provider has no port for that, or spec names the provider's
+// port for STARTTLS.
 func UpstreamTLS(upstream *v1alpha1.Upstream) v1alpha1.UpstreamTLSMode {
 	if upstream.TLS != "" {
 		return upstream.TLS
 	}
-	if p := provider.Lookup(upstream.Provider); p != nil && p.Implicit == 0 && upstream.Port == 0 {
+	p := provider.Lookup(upstream.Provider)
+	if p != nil && p.StartTLS != 0 && (upstream.Port == 0 && p.Implicit == 0 || int(upstream.Port) == p.StartTLS) {
 		return v1alpha1.UpstreamTLSStartTLS
 	}
 	return v1alpha1.UpstreamTLSImplicit

@@ -32,6 +32,7 @@ func TestUpstreamAddress(t *testing.T) {
 		{v1alpha1.Upstream{Provider: "sendgrid", TLS: "StartTLS"}, "StartTLS", "smtp.sendgrid.net", 587},
 		{v1alpha1.Upstream{Provider: "postmark"}, "StartTLS", "smtp.postmarkapp.com", 587},
 		{v1alpha1.Upstream{Provider: "postmark", Host: "smtp-broadcasts.postmarkapp.com"}, "StartTLS", "smtp-broadcasts.postmarkapp.com", 587},
+		{v1alpha1.Upstream{Provider: "sendgrid", Port: 587}, "StartTLS", "smtp.sendgrid.net", 587},
 		{v1alpha1.Upstream{Provider: "icloud", Port: 465}, "Implicit", "smtp.mail.me.com", 465},
 		{v1alpha1.Upstream{Provider: "ses", Host: "email-smtp.eu-west-1.amazonaws.com", Port: 2465}, "Implicit", "email-smtp.eu-west-1.amazonaws.com", 2465},
 	} {
