@@ -179,6 +179,21 @@ func (c *conversation) message() bool {
 // end is the end of data, with the line end before it.
 var end = []byte("\r\n.\r\n")
 
+// indexEnd is where the end of data begins in b, negative when it is not there. Dots are rarer
+// than line ends.
+func indexEnd(b []byte) int {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(b[at:], '.')
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if from := at - len("\r\n"); from >= 0 && bytes.HasPrefix(b[from:], end) {
+			return from
+		}
+	}
+}
+
 // readContent reads up to the end of data. Dots stay doubled: no message of this package has
 // a line that begins with one.
 func (c *conversation) readContent() ([]byte, error) {
@@ -191,7 +206,7 @@ func (c *conversation) readContent() ([]byte, error) {
 		piece, _ := c.r.Peek(c.r.Buffered())
 		from := max(0, len(c.buffer)-len(end)+1)
 		c.buffer = append(c.buffer, piece...)
-		if i := bytes.Index(c.buffer[from:], end); i >= 0 {
+		if i := indexEnd(c.buffer[from:]); i >= 0 {
 			over := len(c.buffer) - from - i - len(end)
 			_, _ = c.r.Discard(len(piece) - over)
 			return c.buffer[len("\r\n") : from+i+len("\r\n")], nil
