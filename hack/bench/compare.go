@@ -126,7 +126,7 @@ func (r *rig) start(ctx context.Context, directory string) (err error) {
 
 	target := s.Target
 	target.User += "@" + postfixName
-	p, err := newPostfix(filepath.Join(directory, "postfix"), r.ca, target, r.sink.address, r.plaintext)
+	p, err := newPostfix(ctx, filepath.Join(directory, "postfix"), r.ca, target, r.sink.address, r.plaintext)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type postfix struct {
 }
 
 // newPostfix fills a directory with an instance that relays to the sink.
-func newPostfix(directory string, ca *traffic.Authority, target traffic.Target, sink string, plaintext bool) (*postfix, error) {
+func newPostfix(ctx context.Context, directory string, ca *traffic.Authority, target traffic.Target, sink string, plaintext bool) (*postfix, error) {
 	p := &postfix{directory: directory, target: target}
 	port, err := freePort()
 	if err != nil {
@@ -62,7 +62,7 @@ func newPostfix(directory string, ca *traffic.Authority, target traffic.Target, 
 			return nil, err
 		}
 	}
-	return p, p.own()
+	return p, p.own(ctx)
 }
 
 // settings are what belongs to this run of the instance.
@@ -89,7 +89,7 @@ func (p *postfix) settings(sink string, plaintext bool) string {
 func (p *postfix) path(name string) string { return filepath.Join(p.directory, name) }
 
 // own makes the directories and the user that the instance needs.
-func (p *postfix) own() error {
+func (p *postfix) own(ctx context.Context) error {
 	account, err := user.Lookup("postfix")
 	if err != nil {
 		return fmt.Errorf("is the package postfix installed? %w", err)
@@ -104,7 +104,7 @@ func (p *postfix) own() error {
 		return err
 	}
 	name, _, _ := strings.Cut(p.target.User, "@")
-	password := exec.Command("saslpasswd2", "-p", "-c", "-f", p.path("etc/sasl/users"), "-u", postfixName, name)
+	password := exec.CommandContext(ctx, "saslpasswd2", "-p", "-c", "-f", p.path("etc/sasl/users"), "-u", postfixName, name)
 	password.Stdin = strings.NewReader(p.target.Password)
 	if out, err := password.CombinedOutput(); err != nil {
 		return fmt.Errorf("is the package sasl2-bin installed? %w\n%s", err, out)
@@ -112,9 +112,10 @@ func (p *postfix) own() error {
 	return os.Chown(p.path("etc/sasl/users"), uid, -1)
 }
 
-// start runs the instance until stop.
+// start runs the instance until stop, which a context that ends must not forestall: the script
+// alone would end, and not what it started.
 func (p *postfix) start(ctx context.Context) error {
-	p.master = exec.Command("postfix", "-c", p.path("etc"), "start-fg")
+	p.master = exec.CommandContext(context.WithoutCancel(ctx), "postfix", "-c", p.path("etc"), "start-fg")
 	p.master.Stderr = os.Stderr
 	if err := p.master.Start(); err != nil {
 		return err
@@ -135,7 +136,7 @@ func (p *postfix) stop() {
 	if p.master == nil {
 		return
 	}
-	_ = exec.Command("postfix", "-c", p.path("etc"), "stop").Run()
+	_ = exec.CommandContext(context.Background(), "postfix", "-c", p.path("etc"), "stop").Run()
 	_ = p.master.Wait()
 }
 

@@ -188,7 +188,7 @@ func (s *Stand) Start(ctx context.Context) (*Relay, error) {
 // Launch starts the relay and does not wait.
 func (s *Stand) Launch() (*Relay, error) {
 	line := append(append([]string(nil), s.Wrapper...), s.Program, "serve", "--config", filepath.Join(s.Directory, "relay.yaml"))
-	r := &Relay{Stand: s, cmd: exec.Command(line[0], line[1:]...), done: make(chan struct{})}
+	r := &Relay{Stand: s, cmd: exec.CommandContext(context.Background(), line[0], line[1:]...), done: make(chan struct{})}
 	r.cmd.Env = append(r.cmd.Environ(), s.Environment...)
 	r.cmd.Stderr = s.Log
 	if err := r.cmd.Start(); err != nil {

@@ -8,11 +8,13 @@ import (
 	"strconv"
 )
 
+// Sender and Recipient are on the envelope of every message.
 const (
-	// Sender and Recipient are on the envelope of every message.
 	Sender    = "app@example.com"
 	Recipient = "bob@example.net"
+)
 
+const (
 	// mark is the header field that tells a message's number, and length and checksum of its
 	// body.
 	mark = "X-Traffic: "

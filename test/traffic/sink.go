@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Drop, as an answer of Sink, closes the connection.
+// Drop is the answer of a Sink that closes the connection.
 const Drop = "drop"
 
 // Sink is an upstream that takes everything, without a look at who logs in.
