@@ -1,0 +1,3 @@
+// Package volume holds the tests that fill the relay's queue, with large messages and with
+// many.
+package volume
