@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 const connections = 8
 
 // newStand makes a relay's directory on the disk, with a sink behind it.
-func newStand(t *testing.T, sink *traffic.Sink) *stand.Stand {
+func newStand(t *testing.T, sink *traffic.Sink, changes ...func(*config.Config)) *stand.Stand {
 	t.Helper()
 	ca, err := traffic.NewAuthority()
 	must(t, err)
@@ -58,7 +58,12 @@ func newStand(t *testing.T, sink *traffic.Sink) *stand.Stand {
 	t.Cleanup(sink.Close)
 	o := stand.Options{
 		Directory: makeDirectory(t), Program: *program, Authority: ca, Sink: l.Addr().String(),
-		Change: func(c *config.Config) { c.Upstreams[0].Limits.Connections = connections },
+		Change: func(c *config.Config) {
+			c.Upstreams[0].Limits.Connections = connections
+			for _, change := range changes {
+				change(c)
+			}
+		},
 	}
 	if o.Program == "" {
 		o.Program, err = os.Executable()
