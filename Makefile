@@ -102,15 +102,7 @@ crash: ## Kill the relay 500 times under load, cut the power and fail the disk a
 
 .PHONY: soak
 soak: build ## Let the relay run for half an hour before an upstream that is not well. LASTING sets another time.
-	go test -tags soak -count 1 -timeout 3h -v ./test/soak -relay $(CURDIR)/$(BIN)/relay -lasting $(LASTING)
-LASTING := 30m
-
-.PHONY: crash
-crash: ## Kill the relay 500 times under load, cut the power and fail the disk at every operation; print counts.
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/relay ./cmd/relay
-	hack/packages.sh strace
-	go test -count 1 -timeout 30m -v ./test/crash -relay $(CURDIR)/$(BIN)/relay -directory /var/tmp -rounds $${ROUNDS:-500}
-	go test -count 1 -timeout 10m -v -run 'PowerCut|NoFault' ./relay/spool
+	go test -tags soak -count 1 -timeout 3h -v ./test/soak -relay $(CURDIR)/$(BIN)/relay -lasting $${LASTING:-30m}
 
 .PHONY: e2e
 e2e: $(BIN)/helm ## Run the suite on the cluster of hack/cluster.
