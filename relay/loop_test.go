@@ -69,7 +69,7 @@ func TestMessageBetweenTwoRelaysEnds(t *testing.T) {
 
 	a.ca.must(first.submit(t, "submissions", "app.shop", body("round and round")))
 	refusals := func() int {
-		return strings.Count(a.log.String()+b.log.String(), "it is in a loop")
+		return strings.Count(a.log.String()+b.log.String(), "reason=loop")
 	}
 	eventually(t, "the message and its bounce are refused", func() bool { return refusals() >= 2 })
 	eventually(t, "both queues are empty", func() bool {
