@@ -81,7 +81,8 @@ func TestWithdrawnTokenIsReplacedWithinTheLogin(t *testing.T) {
 				t.Errorf("%d tokens, %d connections, %d failed logins", n, srv.connections(), srv.script.logins.failures())
 			}
 			acknowledged := map[string]string{config.AuthXOAuth2: "", config.AuthOAuthBearer: "AQ=="}[mechanism]
-			said := strings.Join(srv.said(), "\n")
+			// The first connection may say goodbye at any time.
+			said := strings.ReplaceAll(strings.Join(srv.said(), "\n"), "\nQUIT", "")
 			if !strings.Contains(said, "\n"+acknowledged+"\nAUTH "+mechanism+"\n") {
 				t.Error("the reason of the refusal was not acknowledged")
 			}
