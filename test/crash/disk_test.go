@@ -44,7 +44,7 @@ func (o *output) String() string {
 func mounting(t *testing.T, s *stand.Stand, script string) {
 	t.Helper()
 	if out, err := exec.Command("unshare", "--mount", "true").CombinedOutput(); err != nil {
-		t.Skipf("this needs the right to mount: %v %s", err, out)
+		t.Skipf("this needs the right to mount, run \"make crash\" as root: %v %s", err, out)
 	}
 	s.Wrapper = []string{"unshare", "--mount", "sh", "-ec", script + `; shift; exec "$@"`, "sh", s.Spool()}
 }
