@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
-	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // memory is what the operator keeps of a relay between two passes. It saves reading and
@@ -19,8 +18,8 @@ type memory struct {
 	uid types.UID
 	// secrets by name, as they were last read or written.
 	secrets map[string]knownSecret
-	// verifiers by SASL user name.
-	verifiers map[string]knownVerifier
+	// proofs by SASL user name.
+	proofs map[string]proofs
 	// decoyKey is that of the configuration; empty while it is not known.
 	decoyKey string
 	// nudges by pod.
@@ -50,11 +49,6 @@ type knownSecret struct {
 	keys map[string]bool
 	// ca is its ca.crt where it is a certificate's.
 	ca []byte
-}
-
-type knownVerifier struct {
-	version  version
-	verifier config.Verifier
 }
 
 // told are the conditions that changes are told from: those of status, and for one that could
@@ -96,10 +90,10 @@ func (m *memories) of(name types.NamespacedName, uid types.UID) *memory {
 		m.m = map[types.NamespacedName]*memory{}
 	}
 	fresh := &memory{
-		uid:       uid,
-		secrets:   map[string]knownSecret{},
-		verifiers: map[string]knownVerifier{},
-		nudges:    map[types.UID]nudge{},
+		uid:     uid,
+		secrets: map[string]knownSecret{},
+		proofs:  map[string]proofs{},
+		nudges:  map[types.UID]nudge{},
 	}
 	m.m[name] = fresh
 	return fresh

@@ -57,11 +57,12 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 	if s.relay.Spec.Paused {
 		return r.findCredentials(ctx, s)
 	}
-	password, err := r.password(ctx, s)
+	credentials, err := r.credentials(ctx, s)
 	if err != nil {
 		return err
 	}
-	object, err := r.applier().Apply(ctx, s.user, resources.CredentialsSecret(s.relay, s.user, password, []byte(ca)))
+	credentials.CA = []byte(ca)
+	object, err := r.applier().Apply(ctx, s.user, resources.CredentialsSecret(s.relay, s.user, credentials))
 	if err != nil {
 		s.user.Status.Binding = nil
 		return err
@@ -84,18 +85,30 @@ func (r *RelayUserReconciler) findCredentials(ctx context.Context, s *userScope)
 	return nil
 }
 
-// password is the one that the Secret holds, or a new one. The Secret is read live: a cache
+// credentials are those that the Secret holds, or new ones. The Secret is read live: a cache
 // that lags must not cost an app its password.
-func (r *RelayUserReconciler) password(ctx context.Context, s *userScope) ([]byte, error) {
+func (r *RelayUserReconciler) credentials(ctx context.Context, s *userScope) (resources.Credentials, error) {
 	secret, err := liveSecret(ctx, r.Live, s.user.Namespace, resources.CredentialsName(s.user))
 	if err != nil {
-		return nil, err
+		return resources.Credentials{}, err
 	}
-	if secret != nil && metav1.IsControlledBy(secret, s.user) && usable(secret.Data[resources.PasswordKey]) {
-		return secret.Data[resources.PasswordKey], nil
+	if secret == nil || !metav1.IsControlledBy(secret, s.user) {
+		secret = &corev1.Secret{}
+	}
+	var c resources.Credentials
+	if resources.Uses(s.user, v1alpha1.KindPassword) {
+		c.Password = s.password(secret.Data[resources.PasswordKey])
+	}
+	return c, nil
+}
+
+// password is the present one, or a new one where that cannot be used.
+func (s *userScope) password(present []byte) []byte {
+	if usable(present) {
+		return present
 	}
 	s.fresh = true
-	return newPassword(), nil
+	return newPassword()
 }
 
 // newPassword has 256 bits, in letters that no shell, file or URI changes.

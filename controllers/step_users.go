@@ -19,7 +19,7 @@ import (
 // relayUser is a RelayUser that is let in and has credentials.
 type relayUser struct {
 	object *v1alpha1.RelayUser
-	// secret is the version of the credentials that the verifier was made of.
+	// secret is the version of the credentials that the proofs were made of.
 	secret version
 	user   config.User
 }
@@ -30,13 +30,13 @@ func (r *MailRelayReconciler) applyUsers(ctx context.Context, s *scope) error {
 	if err := r.Client.List(ctx, list, client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
 		return fmt.Errorf("list RelayUsers: %w", err)
 	}
-	verifiers := r.newVerifierSource(s)
+	source := r.newProofSource(s)
 	for i := range list.Items {
-		if err := r.letIn(ctx, s, &list.Items[i], verifiers); err != nil {
+		if err := r.letIn(ctx, s, &list.Items[i], source); err != nil {
 			return err
 		}
 	}
-	verifiers.forgetOthers()
+	source.forgetOthers()
 	slices.Sort(s.facts.AnySender)
 	s.relay.Status.Users = int32(len(s.users))
 	return r.applyShards(ctx, s)
@@ -44,7 +44,7 @@ func (r *MailRelayReconciler) applyUsers(ctx context.Context, s *scope) error {
 
 // letIn adds a user to the scope when the access rules let it in and it has credentials; its
 // own loop makes them.
-func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha1.RelayUser, verifiers *verifierSource) error {
+func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha1.RelayUser, source *proofSource) error {
 	if !user.DeletionTimestamp.IsZero() {
 		return nil
 	}
@@ -56,14 +56,14 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	if !decision.Granted() {
 		return nil
 	}
-	known, err := verifiers.of(ctx, user)
+	known, err := source.of(ctx, user)
 	if err != nil || known == nil {
 		return err
 	}
 	if decision.Any() {
 		s.facts.AnySender = append(s.facts.AnySender, granted.Name)
 	}
-	granted.Passwords = []config.Verifier{known.verifier}
+	granted.Passwords = known.passwords
 	s.users = append(s.users, relayUser{object: user, secret: known.version, user: granted})
 	return nil
 }

@@ -232,6 +232,16 @@ type AccessRule struct {
 	// +kubebuilder:validation:items:MaxLength=254
 	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches('^([^@* ]+@|[*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
 	Senders []string `json:"senders,omitempty"`
+	// authentication are the kinds that RelayUsers let in by this rule may log in with.
+	// Without it: all of them.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	Authentication []AuthenticationKind `json:"authentication,omitempty"`
+	// requireAll lets in only RelayUsers with two factors (authentication.require: All).
+	// +optional
+	RequireAll bool `json:"requireAll,omitempty"`
 	// The limits are of each RelayUser that is let in by this rule.
 	SendingLimits `json:",inline"`
 	// podSelector narrows which pods of the namespaces may connect. Without it: all of them.

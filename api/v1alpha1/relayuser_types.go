@@ -67,6 +67,10 @@ type RelayUserSpec struct {
 	AllowedSenders []string `json:"allowedSenders,omitempty"`
 	// The limits hold besides those of the relay's access rules.
 	SendingLimits `json:",inline"`
+	// rotation replaces the password and the key of the client certificate. Without it they are
+	// replaced when an annotation asks for it (mailrelay.dev/rotate, mailrelay.dev/leaked).
+	// +optional
+	Rotation *Rotation `json:"rotation,omitempty"`
 	// secretName is the Secret that the credentials are written to. Without it: the
 	// RelayUser's name. It cannot change.
 	// +optional
@@ -89,16 +93,6 @@ type RelayReference struct {
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// UserAuthentication is how an app proves who it is.
-type UserAuthentication struct {
-	// password is a generated password of 256 bits, kept in the app's Secret only.
-	// +optional
-	Password *PasswordAuthentication `json:"password,omitempty"`
-}
-
-// PasswordAuthentication has no settings yet.
-type PasswordAuthentication struct{}
-
 // RelayUserStatus is what an app got.
 type RelayUserStatus struct {
 	// observedGeneration is the generation of the spec that the status is about.
@@ -119,6 +113,13 @@ type RelayUserStatus struct {
 	// +optional
 	// +listType=atomic
 	Senders []string `json:"senders,omitempty"`
+	// authentication are the kinds that the user may really log in with.
+	// +optional
+	// +listType=atomic
+	Authentication []AuthenticationKind `json:"authentication,omitempty"`
+	// rotation is what the credentials are at.
+	// +optional
+	Rotation *RotationStatus `json:"rotation,omitempty"`
 }
 
 // Binding names a Secret.

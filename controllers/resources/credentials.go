@@ -10,17 +10,27 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
+// Credentials are the secret parts of what an app needs, and the CA that it must trust.
+type Credentials struct {
+	// CA as PEM.
+	CA []byte
+	// Password is empty for a user who has none.
+	Password []byte
+}
+
 // CredentialsSecret is all that an app needs to submit mail, in the keys of the Service
 // Binding Specification. The URI carries no credentials: URIs end up in logs.
-func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, password, ca []byte) *corev1ac.SecretApplyConfiguration {
+func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, c Credentials) *corev1ac.SecretApplyConfiguration {
 	host := Host(relay)
 	data := map[string][]byte{
 		"type":         []byte("smtp"),
 		"provider":     []byte("mailrelay"),
 		"host":         []byte(host),
 		UsernameKey:    []byte(Username(user)),
-		PasswordKey:    password,
-		"certificates": ca,
+		"certificates": c.CA,
+	}
+	if len(c.Password) > 0 {
+		data[PasswordKey] = c.Password
 	}
 	if SubmissionEnabled(relay) {
 		setPort(data, "smtp", host, "starttls", SubmissionPort)

@@ -25,7 +25,7 @@ func TestCredentialsFollowTheListeners(t *testing.T) {
 		relay := testRelay()
 		relay.Spec.Listeners.Submissions.Enabled, relay.Spec.Listeners.Submission.Enabled = tc.submissions, tc.submission
 		user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}
-		secret := render[corev1.Secret](t, CredentialsSecret(relay, user, []byte("secret"), []byte("CA")))
+		secret := render[corev1.Secret](t, CredentialsSecret(relay, user, Credentials{CA: []byte("CA"), Password: []byte("secret")}))
 		for key, want := range tc.want {
 			if got := string(secret.Data[key]); got != want {
 				t.Errorf("%s: %s = %q, want %q", tc.name, key, got, want)
