@@ -25,7 +25,11 @@ type Board struct {
 
 // posting is what one relay has told.
 type posting struct {
+	// ca are the CAs that apps trust, as PEM.
 	ca string
+	// issuer is the name of the Issuer, in the relay's namespace, that signs certificates of
+	// clients.
+	issuer string
 	// loaded are the versions of the credentials that all ready pods have loaded.
 	loaded map[types.NamespacedName]version
 	// refused are the senders of users that an upstream does not take mail from.
@@ -45,10 +49,10 @@ func NewBoard() *Board {
 func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh posting, all []types.NamespacedName) {
 	b.mu.Lock()
 	old, known := b.relays[relay]
-	b.relays[relay] = posting{ca: fresh.ca, loaded: maps.Clone(fresh.loaded), refused: maps.Clone(fresh.refused)}
+	b.relays[relay] = posting{ca: fresh.ca, issuer: fresh.issuer, loaded: maps.Clone(fresh.loaded), refused: maps.Clone(fresh.refused)}
 	b.mu.Unlock()
 	for _, user := range all {
-		if known && old.ca == fresh.ca && old.loaded[user] == fresh.loaded[user] && reflect.DeepEqual(old.refused[user], fresh.refused[user]) {
+		if known && old.ca == fresh.ca && old.issuer == fresh.issuer && old.loaded[user] == fresh.loaded[user] && reflect.DeepEqual(old.refused[user], fresh.refused[user]) {
 			continue
 		}
 		wake := event.GenericEvent{Object: &v1alpha1.RelayUser{
@@ -68,13 +72,22 @@ func (b *Board) forget(relay types.NamespacedName) {
 	delete(b.relays, relay)
 }
 
-// ca is the CA of a relay as PEM, empty while it has none. It is not known of a relay that
-// was not looked at since the operator started.
+// ca are the CAs of a relay that apps trust as PEM, empty while it has none. They are not known
+// of a relay that was not looked at since the operator started.
 func (b *Board) ca(relay types.NamespacedName) (ca string, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	posted, known := b.relays[relay]
 	return posted.ca, known
+}
+
+// signer is the name of the Issuer, in the relay's namespace, that signs certificates of
+// clients. It changes when the CA rotates.
+func (b *Board) signer(relay types.NamespacedName) (issuer string, known bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	posted, known := b.relays[relay]
+	return posted.issuer, known
 }
 
 // hasLoaded reports whether all ready pods of a relay have loaded this version of a user's

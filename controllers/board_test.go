@@ -20,9 +20,10 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	}{
 		{"the first word of a relay", posting{}, []string{"a", "b"}},
 		{"the CA is new to all", posting{ca: "CA"}, []string{"a", "b"}},
-		{"one is loaded", posting{ca: "CA", loaded: map[types.NamespacedName]version{a: one}}, []string{"a"}},
-		{"nothing new", posting{ca: "CA", loaded: map[types.NamespacedName]version{a: one}}, nil},
-		{"another password", posting{ca: "CA", loaded: map[types.NamespacedName]version{a: two, b: one}}, []string{"a", "b"}},
+		{"another generation signs", posting{ca: "CA", issuer: "relay-ca-2"}, []string{"a", "b"}},
+		{"one is loaded", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]version{a: one}}, []string{"a"}},
+		{"nothing new", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]version{a: one}}, nil},
+		{"another password", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]version{a: two, b: one}}, []string{"a", "b"}},
 	} {
 		board.post(t.Context(), relay, step.fresh, []types.NamespacedName{a, b})
 		var woken []string
@@ -32,6 +33,9 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 		if !slices.Equal(woken, step.woken) {
 			t.Errorf("%s: woke %v, want %v", step.name, woken, step.woken)
 		}
+	}
+	if issuer, known := board.signer(relay); !known || issuer != "relay-ca-2" {
+		t.Errorf("certificates of clients come from %q", issuer)
 	}
 	if ca, known := board.ca(relay); !known || ca != "CA" || !board.hasLoaded(relay, a, two) || board.hasLoaded(relay, a, one) {
 		t.Error("the board does not tell what was posted last")

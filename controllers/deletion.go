@@ -135,7 +135,7 @@ func queued(s *scope, claims []corev1.PersistentVolumeClaim) (messages, quaranti
 // namespace, and the volumes go with it.
 func (r *MailRelayReconciler) leaveWithNamespace(ctx context.Context, s *scope) error {
 	s.facts.Deletion.NamespaceEnds = true
-	if err := r.readCertificates(ctx, s); err != nil {
+	if err := r.readTrust(ctx, s); err != nil {
 		return err
 	}
 	if err := r.observePods(ctx, s); err != nil {

@@ -60,7 +60,7 @@ func TestDeletionTakesEverythingWithIt(t *testing.T) {
 	// What has an owner is garbage collected, which nobody does here.
 	for _, object := range []client.Object{
 		statefulSetOf(relay), &corev1.Service{ObjectMeta: named(relay, "relay")},
-		secretNamed(namespace, "relay-ca"), secretNamed(namespace, "relay-tls"),
+		secretNamed(namespace, "relay-ca-1"), secretNamed(namespace, "relay-ca-2"), secretNamed(namespace, "relay-tls"),
 		&cmv1.Certificate{ObjectMeta: named(relay, "relay-tls")},
 	} {
 		if err := c.Get(t.Context(), keyOf(object), object); !apierrors.IsNotFound(err) {

@@ -8,13 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
-	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -40,6 +35,8 @@ type fleetPod struct {
 	seen   *string
 	nudges int
 	polls  int
+	// stuck is set while it loads nothing new.
+	stuck bool
 }
 
 func newFleet(c client.Client) *fleet { return &fleet{client: c, pods: map[string]*fleetPod{}} }
@@ -61,6 +58,17 @@ func (f *fleet) change(key client.ObjectKey, change func(*config.Report)) {
 	for _, pod := range f.pods {
 		if pod.key == key {
 			change(&pod.report)
+		}
+	}
+}
+
+// stick keeps a pod from loading anything new, or lets it.
+func (f *fleet) stick(key client.ObjectKey, stuck bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pod := range f.pods {
+		if pod.key == key {
+			pod.stuck = stuck
 		}
 	}
 }
@@ -105,7 +113,7 @@ func (f *fleet) Poll(ctx context.Context, target poll.Target) (*config.Report, e
 	if err := f.client.Get(ctx, state.key, pod); err != nil {
 		return nil, err
 	}
-	if annotation := pod.Annotations[resources.NudgeAnnotation]; state.seen == nil || *state.seen != annotation {
+	if annotation := pod.Annotations[resources.NudgeAnnotation]; (state.seen == nil || *state.seen != annotation) && !state.stuck {
 		if state.seen != nil {
 			state.nudges++
 		}
@@ -130,52 +138,6 @@ func (f *fleet) load(ctx context.Context, pod *fleetPod) error {
 		pod.report.Loaded[directory] = config.DirHash(secret.Data)
 	}
 	return nil
-}
-
-// heldLabel on a namespace keeps issueForever from it.
-const heldLabel = "test/no-issuing"
-
-// issueForever does cert-manager's part: it writes the Secret of each Certificate and says
-// that it is ready.
-func issueForever(ctx context.Context, c client.Client) {
-	for ctx.Err() == nil {
-		list := &cmv1.CertificateList{}
-		if err := c.List(ctx, list); err == nil {
-			for i := range list.Items {
-				// What fails now, because the object changed or went, is tried again.
-				_ = issue(ctx, c, &list.Items[i])
-			}
-		} else if !meta.IsNoMatchError(err) && ctx.Err() == nil {
-			fmt.Println("issuing:", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-func issue(ctx context.Context, c client.Client, certificate *cmv1.Certificate) error {
-	namespace := &corev1.Namespace{}
-	if err := c.Get(ctx, client.ObjectKey{Name: certificate.Namespace}, namespace); err != nil || namespace.Labels[heldLabel] != "" {
-		return err
-	}
-	for _, condition := range certificate.Status.Conditions {
-		if condition.Type == cmv1.CertificateConditionReady && condition.ObservedGeneration == certificate.Generation {
-			return nil
-		}
-	}
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: certificate.Namespace, Name: certificate.Spec.SecretName, Labels: certificate.Spec.SecretTemplate.Labels,
-		},
-		Type: corev1.SecretTypeTLS,
-		Data: map[string][]byte{"tls.crt": []byte("a certificate"), "tls.key": []byte("a key"), "ca.crt": []byte("CA of " + certificate.Name)},
-	}
-	if err := c.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
-		return err
-	}
-	certificate.Status.Conditions = []cmv1.CertificateCondition{{
-		Type: cmv1.CertificateConditionReady, Status: cmmetav1.ConditionTrue, Reason: "Ready", ObservedGeneration: certificate.Generation,
-	}}
-	return c.Status().Update(ctx, certificate)
 }
 
 // writeCounter counts the operator's writes by namespace, events and leases aside.

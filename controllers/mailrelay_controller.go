@@ -66,8 +66,9 @@ func (r *MailRelayReconciler) serviceSteps() []step {
 	)
 	return []step{
 		do(r.applyIdentity),                          // ServiceAccount, headless Service, disruption budget
+		do(r.readTrust, certificate),                 // generations of the internal CA
 		do(r.applyCertificates, certificate),         // what cert-manager is asked for
-		do(r.readCertificates, certificate),          // what it has given
+		do(r.readExternal, certificate),              // what it has given
 		do(r.applyUpstreams, upstream, workload),     // credentials and CAs of the upstreams
 		do(r.applyConfig),                            // relay.yaml
 		do(r.applyUsers, senders),                    // verifiers of those who may log in
@@ -76,6 +77,7 @@ func (r *MailRelayReconciler) serviceSteps() []step {
 		do(r.applyDefaultUser),                       // the RelayUser that comes with a relay
 		do(r.observePods, workload, upstream, queue), // what the pods say of themselves
 		do(r.nudgePods),                              // what they have not loaded yet
+		do(r.applyTrust, certificate),                // what apps trust, and what goes
 		do(r.publish),                                // what RelayUsers wait for
 	}
 }

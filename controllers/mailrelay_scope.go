@@ -12,6 +12,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 )
 
 // scope is everything that one pass over a MailRelay reads and finds.
@@ -26,8 +27,10 @@ type scope struct {
 	// facts decide the conditions.
 	facts readiness.Facts
 
-	// ca verifies the relay's in-cluster certificate; empty while there is none.
-	ca []byte
+	// trust are the generations of the relay's internal CA.
+	trust trust.Generations
+	// bundle are the CAs that apps trust, as PEM; empty while there are none.
+	bundle []byte
 	// hashes of what the pods mount, by directory.
 	hashes map[string]string
 	// users who are let in and have credentials.

@@ -31,6 +31,7 @@ func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.MailRelay{}).
 		Owns(&appsv1.StatefulSet{}).
 		Owns(&corev1.Service{}).
+		Owns(&corev1.ConfigMap{}).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&networkingv1.NetworkPolicy{}).
 		Owns(&policyv1.PodDisruptionBudget{}).

@@ -34,7 +34,7 @@ func (c *cluster) children(t *testing.T, namespace string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, l := range []client.ObjectList{
-		&appsv1.StatefulSetList{}, &corev1.ServiceList{}, &corev1.ServiceAccountList{}, &corev1.SecretList{},
+		&appsv1.StatefulSetList{}, &corev1.ServiceList{}, &corev1.ServiceAccountList{}, &corev1.SecretList{}, &corev1.ConfigMapList{},
 		&networkingv1.NetworkPolicyList{}, &policyv1.PodDisruptionBudgetList{}, &cmv1.CertificateList{}, &cmv1.IssuerList{},
 		&v1alpha1.RelayUserList{}, &v1alpha1.MailRelayList{},
 	} {
@@ -62,7 +62,8 @@ func TestRelayGetsItsChildren(t *testing.T) {
 		v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
 
 	want := []string{
-		"Certificate/relay-ca", "Certificate/relay-tls", "Issuer/relay-ca", "Issuer/relay-selfsigned",
+		"Certificate/relay-ca-1", "Certificate/relay-ca-2", "Certificate/relay-tls",
+		"ConfigMap/relay-ca", "Issuer/relay-ca-1", "Issuer/relay-ca-2", "Issuer/relay-selfsigned",
 		"MailRelay/relay", "NetworkPolicy/relay", "PodDisruptionBudget/relay", "RelayUser/relay-default",
 		"Secret/relay-config-v1", "Secret/relay-default", "Secret/relay-upstreams", "Service/relay", "Service/relay-pods",
 		"ServiceAccount/relay", "StatefulSet/relay",

@@ -22,6 +22,9 @@ type memory struct {
 	proofs map[string]proofs
 	// decoyKey is that of the configuration; empty while it is not known.
 	decoyKey string
+	// newestCA is the number of the newest generation of the CA that was made: the cache may
+	// not show it yet.
+	newestCA int
 	// nudges by pod.
 	nudges map[types.UID]nudge
 	// emptySince is when the queue of a relay in deletion was first seen empty.
@@ -47,8 +50,8 @@ type knownSecret struct {
 	hash string
 	// keys that have content.
 	keys map[string]bool
-	// ca is its ca.crt where it is a certificate's.
-	ca []byte
+	// certificate and ca are its tls.crt and ca.crt where it is a certificate's.
+	certificate, ca []byte
 }
 
 // told are the conditions that changes are told from: those of status, and for one that could

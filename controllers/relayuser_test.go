@@ -69,7 +69,7 @@ func TestUserGetsCredentialsThatTheRelayKnows(t *testing.T) {
 	host := "relay." + namespace + ".svc"
 	for key, want := range map[string]string{
 		"type": "smtp", "provider": "mailrelay", "host": host, "port": "465", "uri": "smtps://" + host + ":465",
-		"submission-port": "587", "tls": "implicit", "username": user.Status.Username, "certificates": "CA of relay-tls",
+		"submission-port": "587", "tls": "implicit", "username": user.Status.Username, "certificates": string(c.awaitBundle(t, namespace, 1, 2)),
 	} {
 		if got := string(secret.Data[key]); got != want {
 			t.Errorf("%s = %q, want %q", key, got, want)

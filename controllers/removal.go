@@ -21,13 +21,19 @@ func (r *MailRelayReconciler) removeChildren(ctx context.Context, s *scope) erro
 		s.again(establishing)
 		return nil
 	}
-	gone := true
-	for _, child := range []client.Object{
+	if err := r.readTrust(ctx, s); err != nil {
+		return err
+	}
+	children := []client.Object{
 		&appsv1.StatefulSet{ObjectMeta: named(s.relay, s.relay.Name)},
-		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.CAName(s.relay))},
 		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.TLSName(s.relay))},
 		&cmv1.Certificate{ObjectMeta: named(s.relay, resources.ExternalName(s.relay))},
-	} {
+	}
+	for _, name := range s.caNames() {
+		children = append(children, &cmv1.Certificate{ObjectMeta: named(s.relay, name)})
+	}
+	gone := true
+	for _, child := range children {
 		if _, certificate := child.(*cmv1.Certificate); certificate && missing {
 			continue
 		}
@@ -48,21 +54,21 @@ func (r *MailRelayReconciler) removeChildren(ctx context.Context, s *scope) erro
 }
 
 func (r *MailRelayReconciler) removeCertificateSecrets(ctx context.Context, s *scope) error {
-	for _, name := range []string{
-		resources.CAName(s.relay), resources.TLSName(s.relay), resources.ExternalTLSName(s.relay),
-	} {
-		secret, err := liveSecret(ctx, r.Live, s.relay.Namespace, name)
-		if err != nil {
-			return err
-		}
-		if secret == nil || !isCertificateSecret(s, secret.Labels) {
-			continue
-		}
-		if err := r.applier().Delete(ctx, secret); err != nil {
+	for _, name := range append(s.caNames(), resources.TLSName(s.relay), resources.ExternalTLSName(s.relay)) {
+		if err := r.removeCertificateSecret(ctx, s, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// removeCertificateSecret deletes a Secret that cert-manager wrote, which it leaves behind.
+func (r *MailRelayReconciler) removeCertificateSecret(ctx context.Context, s *scope, name string) error {
+	secret, err := liveSecret(ctx, r.Live, s.relay.Namespace, name)
+	if err != nil || secret == nil || !isCertificateSecret(s, secret.Labels) {
+		return err
+	}
+	return r.applier().Delete(ctx, secret)
 }
 
 // release lets the MailRelay go.

@@ -78,6 +78,16 @@ func (r *MailRelayReconciler) applyMounted(ctx context.Context, s *scope, desire
 // readMounted notes the hash of a mounted Secret that someone else writes. It returns the
 // zero knownSecret when there is none.
 func (r *MailRelayReconciler) readMounted(ctx context.Context, s *scope, name string) (knownSecret, error) {
+	known, err := r.readSecret(ctx, s, name)
+	if known.hash != "" {
+		s.hashes[resources.MountedSecrets(s.relay)[name]] = known.hash
+	}
+	return known, err
+}
+
+// readSecret reads a Secret that someone else writes, if it has changed since it was last read.
+// It returns the zero knownSecret when there is none.
+func (r *MailRelayReconciler) readSecret(ctx context.Context, s *scope, name string) (knownSecret, error) {
 	metadata, err := secretMetadata(ctx, r.Client, s.relay.Namespace, name)
 	if err != nil || metadata == nil {
 		return knownSecret{}, err
@@ -91,7 +101,6 @@ func (r *MailRelayReconciler) readMounted(ctx context.Context, s *scope, name st
 		known = know(secret)
 		s.memory.secrets[name] = known
 	}
-	s.hashes[resources.MountedSecrets(s.relay)[name]] = known.hash
 	return known, nil
 }
 
@@ -100,7 +109,9 @@ func know(secret *corev1.Secret) knownSecret {
 		version: versionOf(secret),
 		hash:    config.DirHash(secret.Data),
 		keys:    map[string]bool{},
-		ca:      secret.Data[resources.CAKey],
+
+		certificate: secret.Data[corev1.TLSCertKey],
+		ca:          secret.Data[resources.CAKey],
 	}
 	for key, value := range secret.Data {
 		known.keys[key] = len(value) > 0

@@ -4,29 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	cmv1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/certmanager/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
-// applyCertificates asks cert-manager for the internal CA, the certificate of the in-cluster
-// names and, where spec names an issuer, the one of the external names.
+// applyCertificates asks cert-manager for the generations of the internal CA that there must
+// be, for the certificate of the in-cluster names and, where spec names an issuer, for the one
+// of the external names.
 func (r *MailRelayReconciler) applyCertificates(ctx context.Context, s *scope) error {
 	s.facts.CertManagerInstalled, s.facts.CertManagerMissing = r.CertManager.State()
 	if !s.facts.CertManagerInstalled {
 		return nil
 	}
+	s.rotate()
+	signing := s.trust.Signing()
 	return errors.Join(
-		r.applyAll(ctx, s, resources.SelfSignedIssuer(s.relay), resources.CAIssuer(s.relay)),
-		s.note(r.applyCertificate(ctx, s, resources.CACertificate(s.relay))),
-		s.note(r.applyCertificate(ctx, s, resources.Certificate(s.relay, r.Settings.ClusterDomain))),
+		r.applyAll(ctx, s, resources.SelfSignedIssuer(s.relay)),
+		r.applyGeneration(ctx, s, signing),
+		r.applyGeneration(ctx, s, s.trust.Newest),
+		s.note(r.applyCertificate(ctx, s, resources.Certificate(s.relay, signing, r.Settings.ClusterDomain))),
 		s.note(r.applyExternal(ctx, s)))
+}
+
+func (r *MailRelayReconciler) applyGeneration(ctx context.Context, s *scope, generation int) error {
+	return errors.Join(
+		r.applyAll(ctx, s, resources.CAIssuer(s.relay, generation)),
+		s.note(r.applyCertificate(ctx, s, resources.CACertificate(s.relay, generation, s.rotationOf(generation)))))
 }
 
 // applyCertificate applies a Certificate, unless its Secret belongs to someone else:
@@ -48,7 +58,7 @@ func (r *MailRelayReconciler) applyCertificate(ctx context.Context, s *scope, de
 	if err != nil {
 		return err
 	}
-	s.facts.Certificates = append(s.facts.Certificates, certificateFact(live.(*cmv1.Certificate)))
+	s.facts.Certificates = append(s.facts.Certificates, s.certificateFact(live.(*cmv1.Certificate)))
 	return nil
 }
 
@@ -57,8 +67,11 @@ func isCertificateSecret(s *scope, labels map[string]string) bool {
 	return labels[resources.CertificateLabel] != "" && labels[resources.RelayLabel] == s.relay.Name
 }
 
+// endsSoon is how long before its end a certificate must have been renewed.
+const endsSoon = 10 * 24 * time.Hour
+
 // certificateFact trusts only what cert-manager says of the present generation.
-func certificateFact(certificate *cmv1.Certificate) readiness.Certificate {
+func (s *scope) certificateFact(certificate *cmv1.Certificate) readiness.Certificate {
 	fact := readiness.Certificate{Name: certificate.Name, Message: "cert-manager has not looked at it yet"}
 	for _, c := range certificate.Status.Conditions {
 		if c.Type == cmv1.CertificateConditionReady && c.ObservedGeneration == certificate.Generation {
@@ -66,17 +79,14 @@ func certificateFact(certificate *cmv1.Certificate) readiness.Certificate {
 			fact.Message = c.Message
 		}
 	}
+	leaf := s.trust.Leaf
+	fact.Spare = certificate.Name != resources.ExternalName(s.relay) && leaf != nil && leaf.NotAfter.Sub(s.facts.Now) > endsSoon
 	return fact
 }
 
-// readCertificates notes what the pods mount and the CA that apps need.
-func (r *MailRelayReconciler) readCertificates(ctx context.Context, s *scope) error {
-	known, err := r.readMounted(ctx, s, resources.TLSName(s.relay))
-	if err != nil {
-		return err
-	}
-	s.ca = known.ca
-	s.facts.CertificateLoaded = len(known.ca) > 0 && known.keys[corev1.TLSCertKey] && known.keys[corev1.TLSPrivateKeyKey]
+// readExternal notes the certificate for external names that pods mount, where cert-manager
+// writes it.
+func (r *MailRelayReconciler) readExternal(ctx context.Context, s *scope) error {
 	if _, copied := s.hashes[resources.ExternalDir]; copied {
 		return nil
 	}

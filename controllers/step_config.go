@@ -7,10 +7,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// applyConfig writes relay.yaml and the CA that the relay knows the operator by. A spec that
+// applyConfig writes relay.yaml and the CAs that the relay knows the operator and clients by. A spec that
 // the relay could not read changes nothing: the pods keep what they have.
 func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 	wanted := resources.RelayConfig(s.relay, r.Settings.ClusterDomain)
@@ -28,7 +29,9 @@ func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	return r.applyMounted(ctx, s, resources.ConfigSecret(s.relay, relayYAML, operatorCA, decoyKey))
+	return r.applyMounted(ctx, s, resources.ConfigSecret(s.relay, resources.ConfigFiles{
+		RelayYAML: relayYAML, OperatorCA: operatorCA, ClientCAs: trust.Encode(s.trust.Clients()), DecoyKey: decoyKey,
+	}))
 }
 
 // render returns relay.yaml, or what is wrong with the spec that makes it.

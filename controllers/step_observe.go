@@ -17,8 +17,9 @@ import (
 // to tell when it does not.
 func (r *MailRelayReconciler) observingSteps() []step {
 	return []step{
+		do(r.readTrust, v1alpha1.ConditionCertificateReady),
 		do(r.observeChildren, v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionNetworkRestricted),
-		do(r.readCertificates, v1alpha1.ConditionCertificateReady),
+		do(r.readExternal, v1alpha1.ConditionCertificateReady),
 		do(r.observeUpstreams, v1alpha1.ConditionUpstreamReady, v1alpha1.ConditionWorkloadAvailable),
 		do(r.observePods, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionUpstreamReady, v1alpha1.ConditionQueueHealthy),
 		do(r.publish),
@@ -42,14 +43,14 @@ func (r *MailRelayReconciler) observeChildren(ctx context.Context, s *scope) err
 	if !s.facts.CertManagerInstalled {
 		return nil
 	}
-	for _, name := range []string{resources.CAName(s.relay), resources.TLSName(s.relay), resources.ExternalName(s.relay)} {
+	for _, name := range []string{resources.CAName(s.relay, s.trust.Signing()), resources.TLSName(s.relay), resources.ExternalName(s.relay)} {
 		certificate := &cmv1.Certificate{}
 		exists, err := r.observe(ctx, s, name, certificate)
 		if err != nil {
 			return err
 		}
 		if exists {
-			s.facts.Certificates = append(s.facts.Certificates, certificateFact(certificate))
+			s.facts.Certificates = append(s.facts.Certificates, s.certificateFact(certificate))
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -51,7 +52,8 @@ func ofWorkload(s *scope, pod *corev1.Pod) bool {
 // keep the others waiting.
 func (r *MailRelayReconciler) ask(ctx context.Context, s *scope) []*config.Report {
 	reports := make([]*config.Report, len(s.pods))
-	if len(s.ca) == 0 {
+	ca := trust.Encode(s.trust.Clients())
+	if len(ca) == 0 {
 		return reports
 	}
 	var wait sync.WaitGroup
@@ -64,7 +66,7 @@ func (r *MailRelayReconciler) ask(ctx context.Context, s *scope) []*config.Repor
 			report, err := r.Poller.Poll(ctx, poll.Target{
 				Address:    net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(resources.StatusPort))),
 				ServerName: resources.Host(s.relay),
-				CA:         s.ca,
+				CA:         ca,
 			})
 			if err != nil {
 				log.FromContext(ctx).V(1).Info("a relay pod does not tell its state", "pod", pod.Name, "cause", err.Error())

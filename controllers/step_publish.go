@@ -24,7 +24,10 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 	for i := range list.Items {
 		all = append(all, client.ObjectKeyFromObject(&list.Items[i]))
 	}
-	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{ca: string(s.ca), loaded: loadedUsers(s), refused: refusedSenders(s, list.Items)}, all)
+	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{
+		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()),
+		loaded: loadedUsers(s), refused: refusedSenders(s, list.Items),
+	}, all)
 	return nil
 }
 

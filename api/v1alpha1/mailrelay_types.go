@@ -175,6 +175,13 @@ type RelayTLS struct {
 	// secretRef is a Secret with tls.crt and tls.key for external names.
 	// +optional
 	SecretRef *LocalSecretReference `json:"secretRef,omitempty"`
+	// caOverlap is how long apps may take to read the CAs that they trust anew: a generation of
+	// the relay's internal CA is published for this long before it signs. It matters only when
+	// the CA rotates twice within this time.
+	// +optional
+	// +kubebuilder:default="24h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('8760h')",message="caOverlap is how long apps may take to read the CA anew: between 0s and 8760h, a year"
+	CAOverlap *metav1.Duration `json:"caOverlap,omitempty"`
 }
 
 // IssuerReference names a cert-manager issuer.

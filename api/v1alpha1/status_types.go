@@ -56,6 +56,9 @@ type MailRelayStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
+	// trust is what apps must trust, and where they find it.
+	// +optional
+	Trust *TrustStatus `json:"trust,omitempty"`
 	// upstreams are what the relay pods found of each upstream: by sessions with it that they
 	// open for mail, or to see whether they could.
 	// +optional
@@ -85,6 +88,36 @@ type CertificateStatus struct {
 	// name is "internal" or "external".
 	Name string `json:"name"`
 	// notAfter is when the certificate ends; the earliest over all pods.
+	// +optional
+	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+}
+
+// TrustStatus is the internal CA of a relay, of which there is always a generation that signs
+// and one that is next. Apps trust both, so that it can rotate at any time.
+type TrustStatus struct {
+	// configMapName is the ConfigMap, in the relay's namespace, whose key ca.crt holds the CAs that
+	// apps must trust. The Secrets of RelayUsers hold the same.
+	ConfigMapName string `json:"configMapName"`
+	// generations of the CA that exist, by their numbers.
+	// +optional
+	// +listType=map
+	// +listMapKey=generation
+	Generations []CAGeneration `json:"generations,omitempty"`
+	// nextRotation is when the generation that is next takes over. A rotation that is asked for
+	// waits until apps had the time to read of it.
+	// +optional
+	NextRotation *metav1.Time `json:"nextRotation,omitempty"`
+}
+
+// CAGeneration is one generation of a relay's internal CA.
+type CAGeneration struct {
+	// generation is its number.
+	Generation int32 `json:"generation"`
+	// role is Next, Signing, Leaving (replaced, while some pod still shows what it signed) or
+	// ClientsOnly (apps do not trust it; the relay accepts the certificates of clients that it
+	// signed until they have expired).
+	Role string `json:"role"`
+	// notAfter is when its certificate ends; missing while it is not issued.
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 }

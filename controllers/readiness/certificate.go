@@ -38,7 +38,7 @@ func externalCertificateIsWanted(f *Facts) *finding {
 
 func certificatesAreIssued(f *Facts) *finding {
 	for _, c := range f.Certificates {
-		if !c.Ready {
+		if !c.Ready && !c.Spare {
 			return &finding{reason: "Issuing", message: fmt.Sprintf(
 				"cert-manager has not issued Certificate %s yet: %s; if this lasts, see \"kubectl describe certificate %s\"", c.Name, c.Message, c.Name)}
 		}

@@ -76,6 +76,8 @@ type Refusal struct {
 type Certificate struct {
 	Name  string
 	Ready bool
+	// Spare is set when the relay has a certificate that does well meanwhile.
+	Spare bool
 	// Message is what cert-manager says of it.
 	Message string
 }

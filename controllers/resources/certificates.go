@@ -15,43 +15,16 @@ const (
 	issuerKind  = "Issuer"
 	issuerGroup = "cert-manager.io"
 
-	// Apps keep the CA that their Secret held when they started, so it lasts long.
-	caDuration    = 5 * 365 * 24 * time.Hour
-	caRenewBefore = 365 * 24 * time.Hour
-
-	leafDuration    = 90 * 24 * time.Hour
+	// LeafDuration is how long a certificate lives at most that the internal CA signs.
+	LeafDuration    = 90 * 24 * time.Hour
 	leafRenewBefore = 30 * 24 * time.Hour
 )
 
-// SelfSignedIssuer signs the internal CA and nothing else.
-func SelfSignedIssuer(relay *v1alpha1.MailRelay) *cmv1ac.IssuerApplyConfiguration {
-	return cmv1ac.Issuer(SelfSignedName(relay), relay.Namespace).
-		WithLabels(Labels(relay)).
-		WithSpec(cmv1ac.IssuerSpec().WithSelfSigned(cmv1ac.SelfSignedIssuer()))
-}
-
-// CACertificate is the relay's internal CA.
-func CACertificate(relay *v1alpha1.MailRelay) *cmv1ac.CertificateApplyConfiguration {
-	return certificate(relay, CAName(relay), CAName(relay), relay.Name+" internal CA",
-		issuer(SelfSignedName(relay), issuerKind, issuerGroup), func(spec *cmv1ac.CertificateSpecApplyConfiguration) {
-			spec.WithIsCA(true).
-				WithDuration(metav1.Duration{Duration: caDuration}).
-				WithRenewBefore(metav1.Duration{Duration: caRenewBefore}).
-				WithUsages(cmv1.UsageCertSign, cmv1.UsageCRLSign, cmv1.UsageDigitalSignature)
-		})
-}
-
-// CAIssuer signs with the internal CA.
-func CAIssuer(relay *v1alpha1.MailRelay) *cmv1ac.IssuerApplyConfiguration {
-	return cmv1ac.Issuer(CAName(relay), relay.Namespace).
-		WithLabels(Labels(relay)).
-		WithSpec(cmv1ac.IssuerSpec().WithCA(cmv1ac.CAIssuer().WithSecretName(CAName(relay))))
-}
-
-// Certificate is for the names that the relay has inside the cluster.
-func Certificate(relay *v1alpha1.MailRelay, clusterDomain string) *cmv1ac.CertificateApplyConfiguration {
+// Certificate is for the names that the relay has inside the cluster, signed by that generation
+// of its internal CA.
+func Certificate(relay *v1alpha1.MailRelay, generation int, clusterDomain string) *cmv1ac.CertificateApplyConfiguration {
 	return certificate(relay, TLSName(relay), TLSName(relay), "",
-		issuer(CAName(relay), issuerKind, issuerGroup), func(spec *cmv1ac.CertificateSpecApplyConfiguration) {
+		issuer(CAName(relay, generation), issuerKind, issuerGroup), func(spec *cmv1ac.CertificateSpecApplyConfiguration) {
 			leaf(spec)
 			spec.WithDNSNames(internalNames(relay, clusterDomain)...)
 		})
@@ -88,7 +61,7 @@ func internalNames(relay *v1alpha1.MailRelay, clusterDomain string) []string {
 type certificateSpec = cmv1ac.CertificateSpecApplyConfiguration
 
 func leaf(spec *certificateSpec) {
-	spec.WithDuration(metav1.Duration{Duration: leafDuration}).
+	spec.WithDuration(metav1.Duration{Duration: LeafDuration}).
 		WithRenewBefore(metav1.Duration{Duration: leafRenewBefore}).
 		WithUsages(cmv1.UsageServerAuth, cmv1.UsageDigitalSignature)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
@@ -13,18 +14,26 @@ import (
 func TestInternalCertificates(t *testing.T) {
 	t.Parallel()
 	relay := testRelay()
-	ca := render[cmv1.Certificate](t, CACertificate(relay))
-	if !ca.Spec.IsCA || ca.Spec.IssuerRef.Name != "relay-selfsigned" || ca.Spec.SecretName != "relay-ca" || ca.Spec.CommonName == "" {
+	ca := render[cmv1.Certificate](t, CACertificate(relay, 7, "monday"))
+	if !ca.Spec.IsCA || ca.Spec.IssuerRef.Name != "relay-selfsigned" || ca.Spec.SecretName != "relay-ca-7" || ca.Spec.CommonName != "relay internal CA 7" {
 		t.Errorf("CA = %+v", ca.Spec)
 	}
-	issuer := render[cmv1.Issuer](t, CAIssuer(relay))
+	if ca.Annotations[RotateCAAnnotation] != "monday" {
+		t.Errorf("it does not hold what it was made for: %v", ca.Annotations)
+	}
+	issuer := render[cmv1.Issuer](t, CAIssuer(relay, 7))
+	for _, object := range []metav1.Object{ca, issuer, &metav1.ObjectMeta{Labels: ca.Spec.SecretTemplate.Labels}} {
+		if CAGeneration(object) != 7 {
+			t.Errorf("labels %v: it would not be found again", object.GetLabels())
+		}
+	}
 	if issuer.Spec.CA == nil || issuer.Spec.CA.SecretName != ca.Spec.SecretName {
 		t.Errorf("CA issuer = %+v", issuer.Spec)
 	}
 	if selfSigned := render[cmv1.Issuer](t, SelfSignedIssuer(relay)); selfSigned.Spec.SelfSigned == nil {
 		t.Errorf("self-signed issuer = %+v", selfSigned.Spec)
 	}
-	leaf := render[cmv1.Certificate](t, Certificate(relay, "cluster.local"))
+	leaf := render[cmv1.Certificate](t, Certificate(relay, 7, "cluster.local"))
 	if leaf.Spec.IsCA || leaf.Spec.IssuerRef.Name != issuer.Name || leaf.Spec.SecretName != "relay-tls" {
 		t.Errorf("leaf = %+v", leaf.Spec)
 	}
@@ -38,10 +47,12 @@ func TestInternalCertificates(t *testing.T) {
 func TestInternalCertificatesRotateAndAreFoundAgain(t *testing.T) {
 	t.Parallel()
 	relay := testRelay()
-	ca := render[cmv1.Certificate](t, CACertificate(relay))
-	leaf := render[cmv1.Certificate](t, Certificate(relay, "cluster.local"))
+	ca := render[cmv1.Certificate](t, CACertificate(relay, 1, ""))
+	leaf := render[cmv1.Certificate](t, Certificate(relay, 1, "cluster.local"))
+	// A generation of the CA is replaced; with another key in its place the leaf would not be trusted.
+	policies := map[string]cmv1.PrivateKeyRotationPolicy{"relay-ca-1": cmv1.RotationPolicyNever, "relay-tls": cmv1.RotationPolicyAlways}
 	for _, c := range []*cmv1.Certificate{ca, leaf} {
-		if c.Spec.PrivateKey.RotationPolicy != cmv1.RotationPolicyAlways || c.Spec.PrivateKey.Algorithm != cmv1.ECDSAKeyAlgorithm {
+		if c.Spec.PrivateKey.RotationPolicy != policies[c.Name] || c.Spec.PrivateKey.Algorithm != cmv1.ECDSAKeyAlgorithm {
 			t.Errorf("%s: key = %+v", c.Name, c.Spec.PrivateKey)
 		}
 		if c.Spec.SecretTemplate.Labels[CertificateLabel] == "" || c.Spec.SecretTemplate.Labels[RelayLabel] != "relay" {

@@ -1,6 +1,8 @@
 package resources
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 
@@ -40,6 +42,14 @@ func NetworkPolicyEnabled(relay *v1alpha1.MailRelay) bool {
 // DefaultUserEnabled reports whether the relay gets the RelayUser "<relay>-default".
 func DefaultUserEnabled(relay *v1alpha1.MailRelay) bool {
 	return relay.Spec.DefaultUser == nil || ptr.Deref(relay.Spec.DefaultUser.Enabled, true)
+}
+
+// CAOverlap is how long a generation of the internal CA is published before it signs.
+func CAOverlap(relay *v1alpha1.MailRelay) time.Duration {
+	if relay.Spec.TLS == nil || relay.Spec.TLS.CAOverlap == nil {
+		return 24 * time.Hour
+	}
+	return relay.Spec.TLS.CAOverlap.Duration
 }
 
 // QueueSize is the size of a pod's volume.

@@ -16,6 +16,9 @@ const (
 	// CertificateLabel marks the Secrets that cert-manager writes for a relay. cert-manager
 	// does not own them, so the operator deletes them with the relay.
 	CertificateLabel = "mailrelay.dev/certificate"
+	// GenerationLabel is the number of the generation of the internal CA that a Certificate,
+	// Issuer or Secret is part of.
+	GenerationLabel = "mailrelay.dev/ca-generation"
 
 	nameLabel = "app.kubernetes.io/name"
 	appName   = "mailrelay"
@@ -26,6 +29,9 @@ const (
 	// DiscardQueueAnnotation with the value "true" on a MailRelay lets its deletion go on
 	// although mail is queued. The mail is lost.
 	DiscardQueueAnnotation = "mailrelay.dev/discard-queue"
+	// RotateCAAnnotation on a MailRelay asks with each new value for a rotation of its internal
+	// CA. The Certificate of a generation holds the value that it was made for.
+	RotateCAAnnotation = "mailrelay.dev/rotate-ca"
 	// NudgeAnnotation on a pod changes when a mounted Secret has changed, which makes the
 	// kubelet refresh the volumes at once.
 	NudgeAnnotation = "mailrelay.dev/configuration"

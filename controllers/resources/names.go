@@ -27,10 +27,16 @@ func UsersName(relay *v1alpha1.MailRelay, shard int) string {
 	return fmt.Sprintf("%s-users-%02d", relay.Name, shard)
 }
 
-// CAName is the name of the relay's internal CA: of its Certificate, Secret and Issuer.
-func CAName(relay *v1alpha1.MailRelay) string { return relay.Name + "-ca" }
+// CAName is the name of one generation of the relay's internal CA: of its Certificate, Secret
+// and Issuer.
+func CAName(relay *v1alpha1.MailRelay, generation int) string {
+	return fmt.Sprintf("%s-ca-%d", relay.Name, generation)
+}
 
-// SelfSignedName is the name of the Issuer that signs the internal CA.
+// TrustName is the name of the ConfigMap with the CAs that apps trust.
+func TrustName(relay *v1alpha1.MailRelay) string { return relay.Name + "-ca" }
+
+// SelfSignedName is the name of the Issuer that signs the generations of the internal CA.
 func SelfSignedName(relay *v1alpha1.MailRelay) string { return relay.Name + "-selfsigned" }
 
 // TLSName is the name of the Certificate and Secret for the in-cluster names.

@@ -9,14 +9,29 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
-// ConfigSecret holds relay.yaml, the CA whose clients may read the relay's status, and the key
-// for unknown users that relay.yaml has, for the operator to read back.
-func ConfigSecret(relay *v1alpha1.MailRelay, relayYAML, operatorCA []byte, decoyKey string) *corev1ac.SecretApplyConfiguration {
-	return mounted(relay, ConfigName(relay), map[string][]byte{
-		ConfigKey:     relayYAML,
-		OperatorCAKey: operatorCA,
-		DecoyKeyKey:   []byte(decoyKey),
-	})
+// ConfigFiles are the contents of the ConfigSecret.
+type ConfigFiles struct {
+	// RelayYAML is the configuration itself.
+	RelayYAML []byte
+	// OperatorCA is the CA whose clients may read the relay's status.
+	OperatorCA []byte
+	// ClientCAs are the CAs that sign certificates of clients; empty while there are none.
+	ClientCAs []byte
+	// DecoyKey is the key for unknown users that relay.yaml has, for the operator to read back.
+	DecoyKey string
+}
+
+// ConfigSecret holds relay.yaml and what belongs to it.
+func ConfigSecret(relay *v1alpha1.MailRelay, files ConfigFiles) *corev1ac.SecretApplyConfiguration {
+	data := map[string][]byte{
+		ConfigKey:     files.RelayYAML,
+		OperatorCAKey: files.OperatorCA,
+		DecoyKeyKey:   []byte(files.DecoyKey),
+	}
+	if len(files.ClientCAs) > 0 {
+		data[ClientCAKey] = files.ClientCAs
+	}
+	return mounted(relay, ConfigName(relay), data)
 }
 
 // UpstreamsSecret holds what the references of the upstreams name, by UpstreamKey.
