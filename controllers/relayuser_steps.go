@@ -31,13 +31,14 @@ func (r *RelayUserReconciler) findRelay(ctx context.Context, s *userScope) error
 // decide applies the relay's access rules and shows what they grant.
 func (r *RelayUserReconciler) decide(_ context.Context, s *userScope) error {
 	s.user.Status.Username = resources.Username(s.user)
-	s.user.Status.Senders = nil
+	s.user.Status.Senders, s.user.Status.Authentication, s.user.Status.Limits = nil, nil, nil
 	if s.relay == nil {
 		return nil
 	}
 	_, decision := grant(s.relay, s.user, s.namespace.Labels)
 	s.facts.RefusedReason, s.facts.RefusedMessage = decision.Reason, decision.Message
-	s.user.Status.Senders = decision.Senders
+	s.user.Status.Senders, s.user.Status.Authentication = decision.Senders, decision.Authentication
+	s.user.Status.Limits = decision.Shown(s.relay)
 	return nil
 }
 

@@ -216,7 +216,9 @@ type LocalSecretReference struct {
 
 // Access says who may use the relay.
 type Access struct {
-	// rules let RelayUsers and their pods in. A RelayUser only narrows what a rule grants.
+	// rules let RelayUsers and their pods in. A RelayUser only narrows what rules grant. Of those
+	// about its namespace the ones count that grant each kind of authentication that it asks for:
+	// the senders of all these come together, and so do the limits.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

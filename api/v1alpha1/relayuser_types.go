@@ -1,6 +1,9 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // SecretTypeSMTP is the type of the Secret that a RelayUser's credentials are written to
 // (Service Binding Specification for Kubernetes 1.1).
@@ -113,13 +116,43 @@ type RelayUserStatus struct {
 	// +optional
 	// +listType=atomic
 	Senders []string `json:"senders,omitempty"`
-	// authentication are the kinds that the user may really log in with.
+	// authentication are the kinds that the user may really log in with: all that spec asks for
+	// where the access rules let the user in, none where they do not.
 	// +optional
 	// +listType=atomic
 	Authentication []AuthenticationKind `json:"authentication,omitempty"`
+	// limits are all that hold for the user, put together: those of the relay, of the access
+	// rules that let the user in, and of its own spec.
+	// +optional
+	Limits *GrantedLimits `json:"limits,omitempty"`
 	// rotation is what the credentials are at.
 	// +optional
 	Rotation *RotationStatus `json:"rotation,omitempty"`
+}
+
+// GrantedLimits are what a user may send at most.
+type GrantedLimits struct {
+	// maxSize is the largest message.
+	// +optional
+	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
+	// maxRecipients is the largest number of recipients of one message.
+	// +optional
+	MaxRecipients int32 `json:"maxRecipients,omitempty"`
+	// rates are as "100 messages in 1m", for the whole relay. All of them hold.
+	// +optional
+	// +listType=atomic
+	Rates []string `json:"rates,omitempty"`
+	// onExceed is what becomes of messages that come faster: Pace or Refuse.
+	// +optional
+	OnExceed string `json:"onExceed,omitempty"`
+	// maxQueued is how many messages may wait for delivery. Without it: 10000 in each pod.
+	// +optional
+	MaxQueued int32 `json:"maxQueued,omitempty"`
+	// recipients are as "only example.net, *.example.net" and "not bob@example.net"; of a long
+	// list the first entries and how many more there are. All of them hold.
+	// +optional
+	// +listType=atomic
+	Recipients []string `json:"recipients,omitempty"`
 }
 
 // Binding names a Secret.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -20,6 +21,8 @@ type Decision struct {
 	// Reason and Message say why it is refused, and which field to change; both empty when
 	// it is let in.
 	Reason, Message string
+	// Authentication are the kinds that the user may log in with; none when it is refused.
+	Authentication []v1alpha1.AuthenticationKind
 	// Limits are all that hold for the user: those of the rules that let it in and its own.
 	Limits []v1alpha1.SendingLimits
 }
@@ -30,14 +33,22 @@ func (d Decision) Granted() bool { return d.Reason == "" }
 // Any reports whether the user may send as anybody.
 func (d Decision) Any() bool { return slices.Contains(d.Senders, config.AnySender) }
 
+const reasonNoSender = "NoSender"
+
 const senderForms = "an address such as app@example.com, a domain such as example.com, \"*.example.com\" for its sub-domains, \"*\" or \"<>\""
 
-// Decide applies the relay's access rules to a user whose namespace has these labels. The
-// user's own allowedSenders only narrow what the rules grant.
+// Decide applies the relay's access rules to a user whose namespace has these labels. Only the
+// rules count that grant each way in which the user logs in: senders of one rule do not come
+// together with a way to log in of another. The user's own allowedSenders only narrow what the
+// rules grant.
 func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[string]string) Decision {
-	rules := rulesAbout(relay, user.Namespace, namespace)
-	if len(rules) == 0 {
+	about := rulesAbout(relay, user.Namespace, namespace)
+	if len(about) == 0 {
 		return notLetIn(relay, user.Namespace)
+	}
+	rules := rulesFor(about, user)
+	if len(rules) == 0 {
+		return notGranted(relay, about, user)
 	}
 	granted, limits := grants(relay, rules)
 	for _, sender := range granted {
@@ -48,6 +59,9 @@ func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[s
 	}
 	senders, refused := narrow(granted, user.Spec.AllowedSenders)
 	if refused != nil {
+		if refused.Reason == reasonNoSender && len(rules) < len(about) {
+			refused.Message += "; other rules are about this namespace and another spec.authentication"
+		}
 		return *refused
 	}
 	limits = append(limits, user.Spec.SendingLimits)
@@ -57,7 +71,7 @@ func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[s
 			relay.Namespace, relay.Name, entry)}
 	}
 	slices.Sort(senders)
-	return Decision{Senders: slices.Compact(senders), Limits: limits}
+	return Decision{Senders: slices.Compact(senders), Authentication: resources.Kinds(user), Limits: limits}
 }
 
 // rulesAbout are the rules about a namespace. A relay without access has one for its own.
@@ -131,7 +145,7 @@ func narrow(granted, wanted []string) ([]string, *Decision) {
 		senders = append(senders, overlap(granted, w)...)
 	}
 	if len(senders) == 0 {
-		return nil, &Decision{Reason: "NoSender", Message: fmt.Sprintf(
+		return nil, &Decision{Reason: reasonNoSender, Message: fmt.Sprintf(
 			"spec.allowedSenders asks for %s, but the relay's access rules grant only %s: change spec.allowedSenders, or ask for a rule that grants it",
 			strings.Join(wanted, ", "), strings.Join(granted, ", "))}
 	}

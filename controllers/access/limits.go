@@ -59,7 +59,7 @@ func badRecipient(limits []v1alpha1.SendingLimits) (entry string, bad bool) {
 }
 
 // smaller is the smaller of two limits; 0 is none.
-func smaller[N int | int64](a, b N) N {
+func smaller[N int | int32 | int64](a, b N) N {
 	if a == 0 || b == 0 {
 		return a + b
 	}
