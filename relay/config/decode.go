@@ -75,7 +75,10 @@ func (d *decoder) complain(n *yaml.Node, field, format string, args ...any) {
 	d.problems = append(d.problems, Problem{Line: n.Line, Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-var durationType = reflect.TypeFor[time.Duration]()
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	timeType     = reflect.TypeFor[time.Time]()
+)
 
 // value decodes one node. What is written as null keeps its zero value.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, field string) {
@@ -83,7 +86,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, field string) {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		d.complain(n, field, "anchors and aliases are not supported: write the value out")
 	case n.ShortTag() == "!!null":
-	case v.Kind() == reflect.Struct:
+	case v.Kind() == reflect.Struct && v.Type() != timeType:
 		d.mapping(n, v, field)
 	case v.Kind() == reflect.Slice:
 		d.sequence(n, v, field)
@@ -141,6 +144,15 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, field string) {
 			return
 		}
 		v.SetInt(int64(duration))
+		return
+	}
+	if v.Type() == timeType {
+		at, err := time.Parse(time.RFC3339, n.Value)
+		if err != nil {
+			d.complain(n, field, "not a time: write date, time and zone, such as 2026-03-01T12:00:00Z")
+			return
+		}
+		v.Set(reflect.ValueOf(at.UTC()))
 		return
 	}
 	if err := n.Decode(v.Addr().Interface()); err != nil {

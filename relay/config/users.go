@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // UserFile is a file of users. The operator writes sixteen of them, so that a change of
 // one user rewrites a small Secret.
@@ -23,6 +26,9 @@ type User struct {
 	// most. SCRAM accepts those that have the salt and iterations of the first (see
 	// Verifier.Successor).
 	Passwords []Verifier `yaml:"passwords,omitempty"`
+	// PreviousUntil is when all passwords but the first end, and marks them as replaced; without
+	// it they work for as long as they are here.
+	PreviousUntil time.Time `yaml:"previousUntil,omitempty"`
 	// Certificates are names that a client certificate of the user may have, each with its
 	// kind: "URI:mailrelay://shop/app", "DNS:app.shop.example", "email:app@example.com" or,
 	// for the common name of the subject of one without alternative names, "CN:app".
@@ -50,6 +56,19 @@ type User struct {
 	MaxSize int64 `yaml:"maxSize,omitempty"`
 	// MaxRecipients of one message, when it is less than that of the relay.
 	MaxRecipients int `yaml:"maxRecipients,omitempty"`
+}
+
+// PasswordsAt are the verifiers that are accepted at that time.
+func (u *User) PasswordsAt(now time.Time) []Verifier {
+	if len(u.Passwords) < 2 || u.PreviousUntil.IsZero() || now.Before(u.PreviousUntil) {
+		return u.Passwords
+	}
+	return u.Passwords[:1]
+}
+
+// Replaced reports whether a verifier is of a password that another has taken the place of.
+func (u *User) Replaced(v Verifier) bool {
+	return !u.PreviousUntil.IsZero() && len(u.Passwords) > 1 && slices.Contains(u.Passwords[1:], v)
 }
 
 // Rate is how many messages and recipients there may be in a period, whenever it begins. Zero

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestVerifierAcceptsOnlyItsPassword(t *testing.T) {
@@ -151,5 +152,48 @@ func TestVerifierSuccessorHasTheSameSalt(t *testing.T) {
 	}
 	if _, err := (Verifier{}).Successor("new password"); err == nil {
 		t.Error("a verifier that cannot be used has a successor")
+	}
+}
+
+func TestPreviousPasswordsEnd(t *testing.T) {
+	t.Parallel()
+	first, second := Verifier{Salt: "first"}, Verifier{Salt: "second"}
+	until := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		user     User
+		at       time.Time
+		works    int
+		replaced bool
+	}{
+		"one":           {User{Passwords: []Verifier{first}, PreviousUntil: until}, until, 1, false},
+		"no end":        {User{Passwords: []Verifier{first, second}}, until, 2, false},
+		"before":        {User{Passwords: []Verifier{first, second}, PreviousUntil: until}, until.Add(-1), 2, true},
+		"at the end":    {User{Passwords: []Verifier{first, second}, PreviousUntil: until}, until, 1, true},
+		"no password":   {User{PreviousUntil: until}, until, 0, false},
+		"after the end": {User{Passwords: []Verifier{first, second}, PreviousUntil: until}, until.Add(time.Hour), 1, true},
+	} {
+		if got := tc.user.PasswordsAt(tc.at); len(got) != tc.works || tc.works > 0 && got[0] != first {
+			t.Errorf("%s: %v work, want %d", name, got, tc.works)
+		}
+		if tc.user.Replaced(first) || tc.user.Replaced(second) != tc.replaced {
+			t.Errorf("%s: replaced is wrong", name)
+		}
+	}
+}
+
+func TestPreviousUntilIsReadBack(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
+	data, err := MarshalUserFile(&UserFile{Version: Version, Users: []User{{Name: "u", PreviousUntil: want}, {Name: "v"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := ParseUserFile(data)
+	if err != nil || file.Users[0].PreviousUntil != want.UTC() || !file.Users[1].PreviousUntil.IsZero() {
+		t.Errorf("%v, %+v from\n%s", err, file, data)
+	}
+	_, err = ParseUserFile([]byte("version: 1\nusers:\n- name: u\n  previousUntil: tomorrow\n"))
+	if err == nil || !strings.Contains(err.Error(), "users[0].previousUntil") || !strings.Contains(err.Error(), "2026-03-01T12:00:00Z") {
+		t.Errorf("error = %v", err)
 	}
 }

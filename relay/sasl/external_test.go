@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestExternal(t *testing.T) {
@@ -89,7 +90,7 @@ func TestMissingCertificateDoesNotTellThatThePasswordIsRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := hashPair(m.passwords.key[:], "both", password)
-	if user, _ := m.users.Lookup("both"); !m.passwords.known.get(known).isOf(user) {
+	if user, _ := m.users.Lookup("both"); !m.passwords.known.get(known).isOf(user, time.Now()) {
 		t.Fatal("the login is not remembered")
 	}
 	without := attempt{Mechanisms: m}

@@ -32,6 +32,7 @@ type pairHash [sha256.Size]byte
 // of the processors at most: the others are for those who have logged in.
 type passwords struct {
 	turns  *turns
+	now    func() time.Time
 	nobody config.Verifier
 	key    [sha256.Size]byte
 	// known are the verifiers of logins that worked, worth nothing once their user has others.
@@ -41,9 +42,9 @@ type passwords struct {
 // proven is a verifier that a password was found to fit.
 type proven config.Verifier
 
-// isOf reports whether the user has the verifier.
-func (v *proven) isOf(user *config.User) bool {
-	return v != nil && slices.Contains(user.Passwords, config.Verifier(*v))
+// isOf reports whether the user has the verifier, and it has not ended.
+func (v *proven) isOf(user *config.User, now time.Time) bool {
+	return v != nil && slices.Contains(user.PasswordsAt(now), config.Verifier(*v))
 }
 
 func newPasswords(now func() time.Time) (*passwords, error) {
@@ -53,6 +54,7 @@ func newPasswords(now func() time.Time) (*passwords, error) {
 	}
 	p := &passwords{
 		turns:  newTurns(max(1, runtime.GOMAXPROCS(0)/2)),
+		now:    now,
 		nobody: nobody,
 		known:  newMemory[pairHash, *proven](knownLogins, loginLifetime, now),
 	}
@@ -64,7 +66,7 @@ func newPasswords(now func() time.Time) (*passwords, error) {
 // not. The name is the one that the client claimed, from its address.
 func (p *passwords) check(user *config.User, name, password string, client netip.Addr) (*proven, error) {
 	login := hashPair(p.key[:], name, password)
-	if known := p.known.get(login); known.isOf(user) {
+	if known := p.known.get(login); known.isOf(user, p.now()) {
 		return known, nil
 	}
 	var found *proven
@@ -83,7 +85,8 @@ func (p *passwords) check(user *config.User, name, password string, client netip
 // nobody until the work of a failure is done. It returns nil for a wrong password.
 func (p *passwords) verify(user *config.User, password string) (*proven, error) {
 	var failed error
-	for _, v := range user.Passwords {
+	passwords := user.PasswordsAt(p.now())
+	for _, v := range passwords {
 		ok, err := v.Check(password)
 		if ok {
 			return new(proven(v)), nil
@@ -92,7 +95,7 @@ func (p *passwords) verify(user *config.User, password string) (*proven, error) 
 			failed = err
 		}
 	}
-	for range checksPerFailure - len(user.Passwords) {
+	for range checksPerFailure - len(passwords) {
 		if _, err := p.nobody.Check(password); err != nil {
 			failed = err
 		}

@@ -38,6 +38,9 @@ type Exchange interface {
 	// Holds reports whether what the client has logged in with still lets that user in: users,
 	// passwords, tokens and certificates are taken away while connections are open.
 	Holds() bool
+	// Password is the verifier of the password that the client has logged in with; false when
+	// it did so by other means.
+	Password() (config.Verifier, bool)
 }
 
 // Directory finds users.
@@ -152,6 +155,8 @@ type attempt struct {
 	user string
 	// proof reports whether a user has what the client proved to have; nil before it did.
 	proof func(*config.User) bool
+	// password is what it logged in with, if that was one.
+	password *proven
 }
 
 // User implements Exchange.
@@ -161,6 +166,20 @@ func (a *attempt) User() string { return a.user }
 func (a *attempt) Holds() bool {
 	user, err := a.find(a.user)
 	return err == nil && a.proof != nil && a.proof(user)
+}
+
+// Password implements Exchange.
+func (a *attempt) Password() (config.Verifier, bool) {
+	if a.password == nil {
+		return config.Verifier{}, false
+	}
+	return config.Verifier(*a.password), true
+}
+
+// prove notes the verifier of the password that the client knows; nil when it knows none.
+func (a *attempt) prove(v *proven) {
+	a.password = v
+	a.proof = func(user *config.User) bool { return v.isOf(user, a.passwords.now()) }
 }
 
 // find returns the user of that name who may log in on this connection with a password or
@@ -188,7 +207,7 @@ func (a *attempt) checkPassword(name, password string) error {
 	if absent != nil {
 		return absent
 	}
-	a.proof = fits.isOf
+	a.prove(fits)
 	return err
 }
 

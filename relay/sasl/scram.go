@@ -121,7 +121,7 @@ func (s *scramSHA256) credentials(name string) ([]scram.StoredCredentials, error
 	var all []scram.StoredCredentials
 	user, err := s.find(name)
 	if err == nil {
-		for _, v := range user.Passwords {
+		for _, v := range user.PasswordsAt(s.passwords.now()) {
 			c, broken := v.Credentials()
 			if broken != nil {
 				err = fmt.Errorf("user %q: %w", name, broken)
@@ -147,7 +147,7 @@ func (s *scramSHA256) final(message string) (string, error) {
 		answer, err := talk.Step(message)
 		if err == nil {
 			signature = answer
-			s.proof = s.verifiers[i].isOf // a decoy cannot be proved
+			s.prove(s.verifiers[i]) // a decoy cannot be proved
 			continue
 		}
 		refusal = answer
