@@ -48,6 +48,7 @@ var levels = map[string]slog.Level{
 func (p *parts) apply(s *config.Snapshot) {
 	p.level.Set(levels[s.Config.Logging.Level])
 	p.users.Replace(s.Users)
+	p.server.EndRevoked()
 	p.store.SetLowSpace(s.Config.Queue.LowSpace)
 	p.store.SetDeadLetterRetention(s.Config.Queue.DeadLetterRetention)
 	p.scheduler.Apply(s)

@@ -34,10 +34,11 @@ type Conn struct {
 	dialogue dialogue
 	pace     pace
 	command  command
-	draining bool
-	reading  bool
-	ended    bool
-	readErr  error
+	// leaving is the reply to end with between transactions, empty for a session that goes on.
+	leaving string
+	reading bool
+	ended   bool
+	readErr error
 }
 
 var _ net.Conn = (*Conn)(nil)

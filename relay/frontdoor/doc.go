@@ -15,8 +15,9 @@
 //   - time: a deadline for every command, a minimum rate for a body, a cap on the
 //     session (the server's own timeouts and line limit stay off);
 //   - the end: one flush on close, nothing handled after QUIT, 421 between transactions
-//     while draining, [Conn.Abort] for a session that cannot go on, and no further byte
-//     after a BDAT, a command that ends with LF alone, or one that is too long;
+//     while draining or after [Conn.Leave], [Conn.Abort] for a session that cannot go on,
+//     and no further byte after a BDAT, a command that ends with LF alone, or one that is
+//     too long;
 //   - the replies: gathered into one write each, and fixed texts and codes of go-smtp
 //     replaced where the standards want others.
 //

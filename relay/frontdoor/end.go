@@ -21,6 +21,20 @@ func (c *Conn) Abort(reply string) {
 	c.end(reply)
 }
 
+// Leave answers with a reply and closes as Abort does, as soon as no transaction is open: a
+// message under way is finished, and answered.
+func (c *Conn) Leave(reply string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving = reply
+	if c.reading && c.dialogue.idle() && c.readErr == nil {
+		c.end(reply)
+	}
+}
+
+// drain makes the session end as soon as no transaction is open, since the Door closes.
+func (c *Conn) drain() { c.Leave(replyDraining) }
+
 // Close ends the session. What was said last is given Timeouts.Close to arrive; Close does
 // not wait for that. It never fails.
 func (c *Conn) Close() error {

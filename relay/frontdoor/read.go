@@ -74,8 +74,8 @@ func (c *Conn) beginRead() (time.Time, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if c.readErr == nil && c.draining && c.dialogue.idle() {
-		c.end(replyDraining)
+	if c.readErr == nil && c.leaving != "" && c.dialogue.idle() {
+		c.end(c.leaving)
 	}
 	if c.readErr != nil {
 		return now, c.readErr
@@ -112,8 +112,8 @@ func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 // lateReply says which deadline has passed.
 func (c *Conn) lateReply(now time.Time) string {
 	switch {
-	case c.draining && c.dialogue.idle():
-		return replyDraining
+	case c.leaving != "" && c.dialogue.idle():
+		return c.leaving
 	case !c.dialogue.loggedIn && !now.Before(c.pace.loginEnd()):
 		return replyNoLogin
 	case !now.Before(c.pace.end(&c.dialogue)):
@@ -131,14 +131,4 @@ func (c *Conn) lost() error {
 		return io.ErrUnexpectedEOF
 	}
 	return io.EOF
-}
-
-// drain makes the session end as soon as no transaction is open.
-func (c *Conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.draining = true
-	if c.reading && c.dialogue.idle() && c.readErr == nil {
-		c.end(replyDraining)
-	}
 }

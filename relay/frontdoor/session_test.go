@@ -464,3 +464,22 @@ func TestDeadlinesOfTheServerDoNothing(t *testing.T) {
 	}
 	c.say("NOOP", "250 ")
 }
+
+func TestLeaveLetsATransactionFinish(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	c := h.dialTLS(t)
+	c.beginData()
+	conn := <-h.backend.conns
+	conn.Leave("421 4.7.0 Not you any more")
+	c.send("a message\r\n.\r\n")
+	c.expect("250 ")
+	c.expect("421 4.7.0 Not you any more")
+	c.expectEnd()
+
+	idle := h.dialStartTLS(t)
+	idle.say("EHLO x", "250 ")
+	(<-h.backend.conns).Leave("421 4.7.0 Nor you")
+	idle.expect("421 4.7.0 Nor you")
+	idle.expectEnd()
+}

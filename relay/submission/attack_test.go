@@ -125,7 +125,7 @@ func TestRepliesAreSafe(t *testing.T) {
 	if got := replyLine(r.reply); len(got) > 510 || strings.ContainsAny(got, "\r\n\x00") || !strings.HasPrefix(got, "550 5.7.1 a??250 ok??x") {
 		t.Errorf("reply %q", got)
 	}
-	var s smtp.Session = &session{}
+	var s smtp.Session = &session{backend: &backend{}}
 	s.Reset()
 	if err := s.Logout(); err != nil {
 		t.Error(err)

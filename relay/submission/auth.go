@@ -96,6 +96,9 @@ func (s *session) loggedIn(l *login) {
 	s.mu.Unlock()
 	s.metrics.logins.WithLabelValues(loginOK, l.mechanism).Inc()
 	s.log.Debug("logged in", s.about("mechanism", l.mechanism)...)
+	s.open.add(s)
+	// The users may have changed since the login was checked.
+	s.endIfRevoked()
 }
 
 // loginFailed turns the error of a mechanism into a reply (RFC 4954 §6). Trouble of our own

@@ -19,6 +19,8 @@ type Transport interface {
 	// Abort sends the reply, without its CRLF, and closes the connection. What is written
 	// afterwards goes nowhere.
 	Abort(reply string)
+	// Leave does the same as soon as no transaction is open.
+	Leave(reply string)
 }
 
 // serviceNamer is a Transport that knows the name of the listener it came from.

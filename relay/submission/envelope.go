@@ -74,14 +74,7 @@ func (s *session) mayMail() (*config.User, *refusal) {
 	if s.tx != nil {
 		return nil, refuse(reasonSequence, 503, 5, 5, 1, "A mail transaction is already under way: send RSET first")
 	}
-	user, ok := s.users.Lookup(s.user)
-	if !ok {
-		return nil, refuse(reasonLogin, 421, 4, 7, 0, "This user was removed: log in as another").andHangUp()
-	}
-	if !s.holds() {
-		return nil, refuse(reasonLogin, 421, 4, 7, 0, "What this session logged in with is no longer valid: log in again").andHangUp()
-	}
-	return user, nil
+	return s.stillIn()
 }
 
 // canStore asks the spool for a draft and gives it back, so that a client hears of a full

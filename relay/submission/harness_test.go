@@ -200,6 +200,8 @@ func (c *transport) Abort(reply string) {
 	_ = c.Close()
 }
 
+func (c *transport) Leave(reply string) { c.Abort(reply) }
+
 func (c *transport) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

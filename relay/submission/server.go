@@ -96,6 +96,7 @@ type backend struct {
 	rewriters  rewriters
 	mechanisms *sasl.Mechanisms
 	failures   *sasl.Failures
+	open       sessions
 	pause      func(time.Duration)
 	log        *slog.Logger
 	metrics    *metrics

@@ -24,6 +24,7 @@ type session struct {
 	*backend
 	conn    *conn
 	abort   func(reply string)
+	leave   func(reply string)
 	service string
 	tls     string
 	peer    tls.ConnectionState
@@ -52,6 +53,7 @@ func (b *backend) NewSession(c *smtp.Conn) (smtp.Session, error) {
 		backend: b,
 		conn:    own,
 		abort:   t.Abort,
+		leave:   t.Leave,
 		tls:     describeTLS(t.ConnectionState()),
 		peer:    t.ConnectionState(),
 		client:  clientAddress(t),
@@ -105,6 +107,7 @@ func (s *session) Reset() {
 // Logout implements smtp.Session: the connection is over.
 func (s *session) Logout() error {
 	s.Reset()
+	s.open.remove(s)
 	return nil
 }
 

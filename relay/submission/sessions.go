@@ -1,0 +1,76 @@
+package submission
+
+import (
+	"sync"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// revokedGrace is how long a message under way may take when the login behind it has ended.
+const revokedGrace = 3 * time.Second
+
+// sessions are those that have logged in and are not over.
+type sessions struct {
+	mu  sync.Mutex
+	all map[*session]struct{}
+}
+
+func (o *sessions) add(s *session) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.all == nil {
+		o.all = map[*session]struct{}{}
+	}
+	o.all[s] = struct{}{}
+}
+
+func (o *sessions) remove(s *session) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.all, s)
+}
+
+func (o *sessions) list() []*session {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := make([]*session, 0, len(o.all))
+	for s := range o.all {
+		list = append(list, s)
+	}
+	return list
+}
+
+// EndRevoked ends the sessions whose login is no longer good: at once, or a little later those
+// in which a message is under way. It is to be called when the users have changed.
+func (s *Server) EndRevoked() {
+	for _, open := range s.backend.open.list() {
+		open.endIfRevoked()
+	}
+}
+
+func (s *session) endIfRevoked() {
+	s.mu.Lock()
+	_, r := s.stillIn()
+	s.mu.Unlock()
+	if r == nil {
+		return
+	}
+	s.open.remove(s)
+	s.log.Info("session ended", s.about("reply", replyLine(r.reply))...)
+	s.leave(replyLine(r.reply))
+	time.AfterFunc(revokedGrace, func() { s.abort(replyLine(r.reply)) })
+}
+
+// stillIn is the user who logged in, as far as what the session logged in with lets it in now.
+// s.mu is held.
+func (s *session) stillIn() (*config.User, *refusal) {
+	user, ok := s.users.Lookup(s.user)
+	if !ok {
+		return nil, refuse(reasonLogin, 421, 4, 7, 0, "This user was removed: log in as another").andHangUp()
+	}
+	if !s.holds() {
+		return nil, refuse(reasonLogin, 421, 4, 7, 0, "What this session logged in with is no longer valid: log in again").andHangUp()
+	}
+	return user, nil
+}
