@@ -67,6 +67,7 @@ func (p *parts) report() config.Report {
 		Upstreams:    p.prober.Reports(),
 
 		SendersRefused: p.scheduler.SendersRefused(),
+		PreviousLogins: p.server.PreviousLogins(),
 	}
 	for _, err := range s.Errors {
 		r.Errors = append(r.Errors, err.Error())

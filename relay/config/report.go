@@ -20,6 +20,19 @@ type Report struct {
 	Upstreams []UpstreamReport `json:"upstreams,omitempty"`
 	// SendersRefused are the senders whose mail is held since an upstream does not take it.
 	SendersRefused []SenderReport `json:"sendersRefused,omitempty"`
+	// PreviousLogins are the users who have logged in with a password that has been replaced, as
+	// long as it is accepted.
+	PreviousLogins []PreviousLogin `json:"previousLogins,omitempty"`
+}
+
+// MaxPreviousLogins is how many PreviousLogins a report has at most, so that it stays small.
+const MaxPreviousLogins = 3000
+
+// PreviousLogin is the last login of a user with a password that has been replaced.
+type PreviousLogin struct {
+	User string `json:"user"`
+	// At is when, to the minute.
+	At time.Time `json:"at"`
 }
 
 // SenderReport is a sender that an upstream does not take mail from.

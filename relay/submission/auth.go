@@ -96,6 +96,7 @@ func (s *session) loggedIn(l *login) {
 	s.mu.Unlock()
 	s.metrics.logins.WithLabelValues(loginOK, l.mechanism).Inc()
 	s.log.Debug("logged in", s.about("mechanism", l.mechanism)...)
+	s.noteIfReplaced(l)
 	s.open.add(s)
 	// The users may have changed since the login was checked.
 	s.endIfRevoked()

@@ -57,6 +57,7 @@ type fixture struct {
 	clientCAs *x509.CertPool
 	pause     func(time.Duration)
 	stop      func()
+	server    *Server
 }
 
 // start runs a server whose user may send as anybody at example.com. The settings can be
@@ -123,6 +124,7 @@ func (f *fixture) serve(l net.Listener) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.server = server
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -15,6 +15,7 @@ type metrics struct {
 	accepted prometheus.Counter
 	refused  *prometheus.CounterVec
 	logins   *prometheus.CounterVec
+	previous prometheus.Counter
 }
 
 // newMetrics makes the counters and registers them; a nil registerer shows them to nobody.
@@ -32,11 +33,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "mailrelay_auth_total",
 			Help: "Logins that ran to their end, by result and SASL mechanism.",
 		}, []string{"result", "mechanism"}),
+		previous: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mailrelay_auth_previous_password_total",
+			Help: "Logins with a password that has been replaced and still works for a while.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.accepted, m.refused, m.logins} {
+	for _, c := range []prometheus.Collector{m.accepted, m.refused, m.logins, m.previous} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

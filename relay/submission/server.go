@@ -97,6 +97,7 @@ type backend struct {
 	mechanisms *sasl.Mechanisms
 	failures   *sasl.Failures
 	open       sessions
+	previous   previousLogins
 	pause      func(time.Duration)
 	log        *slog.Logger
 	metrics    *metrics

@@ -47,6 +47,7 @@ func (s *Server) EndRevoked() {
 	for _, open := range s.backend.open.list() {
 		open.endIfRevoked()
 	}
+	s.PreviousLogins() // forgets those of passwords that are gone
 }
 
 func (s *session) endIfRevoked() {
