@@ -1,6 +1,8 @@
 package relay_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -111,6 +113,37 @@ func TestCertificateOfAUserFollowsItsCA(t *testing.T) {
 	}
 	site.userFile(config.User{Name: "cert.shop"})
 	eventually(t, "the certificate is taken away", func() bool { return code(r.show(next)) == 535 })
+}
+
+// What else the CA of users signs: the relay's own certificate, and one with the name of a user's
+// key that someone had signed for a key of their own.
+func TestOtherCertificatesOfTheSameCAAreNobodys(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, newUpstream(t))
+	clients := newAuthority(t)
+	site.change(func(c *config.Config) { c.TLS.ClientCAFile = "clients/ca.crt" })
+	site.write("clients/ca.crt", pemCertificate(clients.cert))
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	uri := "mailrelay://shop/cert/" + config.KeyName(public)
+	site.userFile(config.User{Name: "cert.shop", Certificates: []string{"URI:" + uri}, Senders: []string{"example.com"}})
+	r := site.start()
+	for name, pair := range map[string]tls.Certificate{
+		"a user's URI with another key": clients.user(t, uri),
+		"a server's certificate":        *clients.server("cert.shop"),
+		// A client of Go keeps it to itself when the relay does not name its CA.
+		"the operator's certificate": *site.operator.client(),
+	} {
+		if err := r.show(pair); err == nil {
+			t.Errorf("%s logs in", name)
+		}
+	}
 }
 
 func TestTokenOfAUserIsLetInAndShutOutWithoutRestart(t *testing.T) {

@@ -31,7 +31,8 @@ type User struct {
 	PreviousUntil time.Time `yaml:"previousUntil,omitempty"`
 	// Certificates are names that a client certificate of the user may have, each with its
 	// kind: "URI:mailrelay://shop/app", "DNS:app.shop.example", "email:app@example.com" or,
-	// for the common name of the subject of one without alternative names, "CN:app".
+	// for the common name of the subject of one without alternative names, "CN:app". A URI that
+	// ends in a KeyName, as those of the operator do, is bound to that key.
 	Certificates []string `yaml:"certificates,omitempty"`
 	// Tokens are the SHA-256 hashes, in hex, of the user's bearer tokens. Tokens must be
 	// random, with 128 bits or more: a hash of one that can be guessed can be turned back.

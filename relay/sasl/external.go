@@ -10,11 +10,14 @@ import (
 
 // CertificateNames are the names in a client's certificate, written as in
 // config.User.Certificates. The common name is one only without alternative names: a CA that
-// vouches for those may leave the subject to whoever asks (RFC 9525 §2).
+// vouches for those may leave the subject to whoever asks (RFC 9525 §2). A URI that names a key
+// is one only in a certificate of that key (see config.KeyName).
 func CertificateNames(cert *x509.Certificate) []string {
 	var names []string
 	for _, uri := range cert.URIs {
-		names = append(names, "URI:"+uri.String())
+		if key, ok := config.NamesKey(uri.String()); !ok || key == config.KeyName(cert.RawSubjectPublicKeyInfo) {
+			names = append(names, "URI:"+uri.String())
+		}
 	}
 	for _, name := range cert.DNSNames {
 		names = append(names, "DNS:"+name)
@@ -22,7 +25,7 @@ func CertificateNames(cert *x509.Certificate) []string {
 	for _, address := range cert.EmailAddresses {
 		names = append(names, "email:"+address)
 	}
-	if len(names)+len(cert.IPAddresses) == 0 && cert.Subject.CommonName != "" {
+	if len(names)+len(cert.URIs)+len(cert.IPAddresses) == 0 && cert.Subject.CommonName != "" {
 		names = append(names, "CN:"+cert.Subject.CommonName)
 	}
 	return names

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 func TestExternal(t *testing.T) {
@@ -124,5 +126,18 @@ func TestCertificateNames(t *testing.T) {
 	}
 	if got := CertificateNames(&x509.Certificate{}); len(got) != 0 {
 		t.Errorf("names %q of a certificate without any", got)
+	}
+}
+
+func TestURIWithAKeyIsANameOnlyOfThatKey(t *testing.T) {
+	t.Parallel()
+	uri := &url.URL{Scheme: "mailrelay", Host: "shop", Path: "/app/" + config.KeyName([]byte("a key"))}
+	cert := &x509.Certificate{URIs: []*url.URL{uri}, RawSubjectPublicKeyInfo: []byte("a key"), Subject: pkix.Name{CommonName: "app"}}
+	if got := CertificateNames(cert); !slices.Equal(got, []string{"URI:" + uri.String()}) {
+		t.Errorf("names %q", got)
+	}
+	cert.RawSubjectPublicKeyInfo = []byte("another key")
+	if got := CertificateNames(cert); len(got) != 0 {
+		t.Errorf("names %q of a certificate of another key", got)
 	}
 }
