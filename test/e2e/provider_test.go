@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -50,11 +51,14 @@ func commonProvider(t *testing.T) *provider {
 	return common.provider
 }
 
+// secondLogin is a user beside "relay" whom the provider takes mail from, with the same password.
+const secondLogin = "second"
+
 // newProvider starts Mailpit in a namespace.
 func newProvider(t *testing.T, s *site) *provider {
 	t.Helper()
 	p := &provider{site: s, password: rand.Text()}
-	s.secret(t, "mailpit-users", map[string][]byte{"users": []byte("relay:" + p.password)})
+	s.secret(t, "mailpit-users", map[string][]byte{"users": []byte("relay:" + p.password + "\n" + secondLogin + ":" + p.password)})
 	for _, object := range p.manifests(t) {
 		s.create(t, object)
 	}
@@ -131,7 +135,11 @@ func (p *provider) waitReplicas(t *testing.T, replicas int32) {
 }
 
 // arrived is a message in Mailpit.
-type arrived struct{ ID, Subject, Text string }
+type arrived struct {
+	ID, Subject, Text string
+	// Username is as whom the relay had logged in.
+	Username string
+}
 
 // messages are the mail that has arrived, without its text; only that whose subject starts
 // with prefix, since tests share a provider.
@@ -175,8 +183,13 @@ func (p *provider) texts(t *testing.T, prefix string) map[string]string {
 
 // ask asks Mailpit's API.
 func (p *provider) ask(ctx context.Context, path string, answer any) error {
+	return p.askFor(ctx, path, 5000, answer)
+}
+
+// askFor asks Mailpit's API for so many things at most.
+func (p *provider) askFor(ctx context.Context, path string, limit int, answer any) error {
 	raw, err := p.typed.CoreV1().Services(p.namespace).
-		ProxyGet("http", "mailpit", "8025", "/api/v1/"+path, map[string]string{"limit": "5000"}).DoRaw(ctx)
+		ProxyGet("http", "mailpit", "8025", "/api/v1/"+path, map[string]string{"limit": strconv.Itoa(limit)}).DoRaw(ctx)
 	if err != nil {
 		return err
 	}
