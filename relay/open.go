@@ -13,6 +13,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/delivery"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/frontdoor"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/served"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/submission"
 )
@@ -102,6 +103,10 @@ func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error 
 	}
 	p.addresses.Submissions = address(options.Submissions)
 	p.addresses.Submission = address(options.Submission)
+	p.watch = served.New(served.Options{
+		Submissions: p.addresses.Submissions, Submission: p.addresses.Submission,
+		Snapshot: p.current.Load, Logger: p.log,
+	})
 	return nil
 }
 

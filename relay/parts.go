@@ -12,6 +12,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/delivery"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/frontdoor"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/served"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/submission"
 )
@@ -33,6 +34,7 @@ type parts struct {
 	door      *frontdoor.Door
 	server    *submission.Server
 	admin     *admin.Server
+	watch     *served.Watch
 	addresses Addresses
 }
 
@@ -53,7 +55,10 @@ func (p *parts) apply(s *config.Snapshot) {
 	p.store.SetDeadLetterRetention(s.Config.Queue.DeadLetterRetention)
 	p.scheduler.Apply(s)
 	p.prober.Apply(s)
-	p.current.Store(s)
+	before := p.current.Swap(s)
+	if before.Internal != s.Internal || before.External != s.External {
+		p.watch.Changed()
+	}
 }
 
 // report is what the status port says.
@@ -62,7 +67,7 @@ func (p *parts) report() config.Report {
 	r := config.Report{
 		Loaded:       s.Loaded,
 		Users:        len(s.Users),
-		Certificates: s.Certificates(),
+		Certificates: p.watch.Reports(),
 		Queue:        p.scheduler.Queue(),
 		Upstreams:    p.prober.Reports(),
 

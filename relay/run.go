@@ -45,6 +45,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	probing := start(p.prober.Run)
 	submitting := start(p.submit)
 	administering := start(p.admin.Serve)
+	looking := start(p.watch.Run)
 	sweeping := start(p.sweep)
 	p.ready.Store(true)
 	p.log.Info("ready", "submissions", text(p.addresses.Submissions), "submission", text(p.addresses.Submission))
@@ -63,6 +64,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	}
 	p.ready.Store(false)
 	_ = watching.end()
+	_ = looking.end()
 	probing.stop()
 	if failed {
 		// Nothing that clients or upstreams say can be written down any more. Waiting for

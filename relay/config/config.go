@@ -64,6 +64,9 @@ type TLS struct {
 	// External is served to clients that name a host of it by SNI. Its files may be
 	// missing; it is then not served.
 	External KeyPair `yaml:"external,omitempty"`
+	// Names are the host names that External is for. The relay looks whether its ports show it to
+	// clients that ask for them. Default: one of those in the certificate.
+	Names []string `yaml:"names,omitempty"`
 	// ClientCAFile is a PEM bundle of the CAs that sign certificates of users. Clients are
 	// asked for a certificate when it is set; they need none.
 	ClientCAFile string `yaml:"clientCAFile,omitempty"`

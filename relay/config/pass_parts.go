@@ -121,7 +121,7 @@ func (p *pass) userFile(path string) []User {
 // checkExpiry reports certificates that clients refuse by now. They are served all the
 // same: to those clients no certificate would be no better.
 func (p *pass) checkExpiry(s *Snapshot) {
-	files := map[string]string{"internal": s.Config.TLS.Internal.CertFile, "external": s.Config.TLS.External.CertFile}
+	files := map[string]string{InternalCertificate: s.Config.TLS.Internal.CertFile, ExternalCertificate: s.Config.TLS.External.CertFile}
 	for _, c := range s.Certificates() {
 		if p.loader.options.Now().After(c.NotAfter) {
 			p.problems = append(p.problems, Problem{File: files[c.Name], Message: fmt.Sprintf(

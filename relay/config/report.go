@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"time"
+)
 
 // Report is what a relay says of itself on its status port, as JSON. The operator polls it.
 type Report struct {
@@ -12,7 +17,7 @@ type Report struct {
 	Errors []string `json:"errors,omitempty"`
 	// Users is the number of users that may log in.
 	Users int `json:"users"`
-	// Certificates are what the listeners serve.
+	// Certificates are those in use, and what clients see of them.
 	Certificates []CertificateReport `json:"certificates,omitempty"`
 	// Queue is the state of the spool.
 	Queue QueueReport `json:"queue"`
@@ -49,12 +54,45 @@ type SenderReport struct {
 	Since time.Time `json:"since"`
 }
 
-// CertificateReport is a certificate that is served.
+// The certificates of a relay, by the names of their fields in tls.
+const (
+	InternalCertificate = "internal"
+	ExternalCertificate = "external"
+)
+
+// CertificateReport is a certificate that is in use, and what clients see of it.
 type CertificateReport struct {
-	// Name is "internal" or "external".
+	// Name is InternalCertificate or ExternalCertificate.
 	Name string `json:"name"`
 	// NotAfter is when it ends.
 	NotAfter time.Time `json:"notAfter"`
+	// Fingerprint is that of the certificate.
+	Fingerprint string `json:"fingerprint"`
+	// Served is what the relay's own ports showed when they were last looked at; empty when that
+	// was before this certificate came into use.
+	Served []ServedReport `json:"served,omitempty"`
+}
+
+// ServedReport is the certificate that a client of a port is shown.
+type ServedReport struct {
+	// Host that the client asks for by SNI.
+	Host string `json:"host"`
+	// Port that it connects to.
+	Port int `json:"port"`
+	// Error says what is wrong: no answer, or another certificate than there should be.
+	Error string `json:"error,omitempty"`
+	// NotAfter is when the certificate ends; zero where none was shown, as for the rest.
+	NotAfter time.Time `json:"notAfter,omitzero"`
+	// Fingerprint is that of the certificate.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Issuer is the common name of what signed it.
+	Issuer string `json:"issuer,omitempty"`
+}
+
+// Fingerprint is the SHA-256 of a certificate, in hexadecimal.
+func Fingerprint(certificate *x509.Certificate) string {
+	sum := sha256.Sum256(certificate.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // QueueReport is the state of a spool.

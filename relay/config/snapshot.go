@@ -36,9 +36,11 @@ func (s *Snapshot) Certificates() []CertificateReport {
 	for _, c := range []struct {
 		name string
 		pair *tls.Certificate
-	}{{"internal", s.Internal}, {"external", s.External}} {
+	}{{InternalCertificate, s.Internal}, {ExternalCertificate, s.External}} {
 		if c.pair != nil {
-			served = append(served, CertificateReport{Name: c.name, NotAfter: c.pair.Leaf.NotAfter})
+			served = append(served, CertificateReport{
+				Name: c.name, NotAfter: c.pair.Leaf.NotAfter, Fingerprint: Fingerprint(c.pair.Leaf),
+			})
 		}
 	}
 	return served

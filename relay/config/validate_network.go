@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,6 +29,11 @@ func (t *TLS) validate(k *checker) {
 	} {
 		if file.value == "" {
 			k.failf(file.field, "missing: write the path of a PEM file")
+		}
+	}
+	for i, name := range t.Names {
+		if !isHostname(name) {
+			k.failf(fmt.Sprintf("tls.names[%d]", i), "%q is not a host name: write one such as mail.example.com", name)
 		}
 	}
 	if (t.External.CertFile == "") != (t.External.KeyFile == "") {

@@ -1,0 +1,142 @@
+package served
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+// timeout is how long one look at a port may take.
+const timeout = 10 * time.Second
+
+// port is one of the relay's own.
+type port struct {
+	addr     net.Addr
+	starttls bool
+}
+
+func (w *Watch) ports() []port {
+	var ports []port
+	if w.options.Submissions != nil {
+		ports = append(ports, port{addr: w.options.Submissions})
+	}
+	if w.options.Submission != nil {
+		ports = append(ports, port{addr: w.options.Submission, starttls: true})
+	}
+	return ports
+}
+
+// number is that of the port.
+func (p port) number() int {
+	if tcp, ok := p.addr.(*net.TCPAddr); ok {
+		return tcp.Port
+	}
+	return 0
+}
+
+// show is what a client of the port is shown that asks for a host, where it should be the
+// certificate with the fingerprint. Once is no proof that a port does not answer: it may have
+// been full.
+func (p port) show(ctx context.Context, host, fingerprint string) config.ServedReport {
+	report := config.ServedReport{Host: host, Port: p.number()}
+	leaf, err := p.ask(ctx, host)
+	if err != nil {
+		leaf, err = p.ask(ctx, host)
+	}
+	if err != nil {
+		report.Error = fmt.Sprintf("port %d does not answer a client that asks for %s: %v", report.Port, host, err)
+		return report
+	}
+	report.NotAfter = leaf.NotAfter
+	report.Fingerprint = config.Fingerprint(leaf)
+	report.Issuer = issuer(leaf)
+	switch {
+	case leaf.VerifyHostname(host) != nil:
+		report.Error = fmt.Sprintf("port %d shows a client that asks for %s a certificate that is not for that name", report.Port, host)
+	case report.Fingerprint != fingerprint:
+		report.Error = fmt.Sprintf("port %d shows a client that asks for %s another certificate than the one for that name", report.Port, host)
+	}
+	return report
+}
+
+func issuer(leaf *x509.Certificate) string {
+	name := leaf.Issuer
+	if name.CommonName == "" && len(name.Organization) > 0 {
+		return name.Organization[0]
+	}
+	return cmp.Or(name.CommonName, name.String())
+}
+
+// ask connects as a client does, and returns the certificate that it is shown.
+func (p port) ask(ctx context.Context, host string) (*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	// An unspecified address means this host.
+	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr.String())
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	deadline, _ := ctx.Deadline()
+	if err := raw.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { raw.Close() })()
+	if p.starttls {
+		if err := startTLS(raw); err != nil {
+			return nil, err
+		}
+	}
+	conn := tls.Client(raw, &tls.Config{
+		ServerName: host,
+		MinVersion: tls.VersionTLS12,
+		// Whatever is shown shall be seen. Nothing is sent but QUIT.
+		InsecureSkipVerify: true, //nolint:gosec // It looks at the certificate and trusts nothing.
+	})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	chain := conn.ConnectionState().PeerCertificates
+	if len(chain) == 0 {
+		return nil, errors.New("it shows no certificate")
+	}
+	text := textproto.NewConn(conn)
+	if !p.starttls {
+		if _, _, err := text.ReadResponse(220); err != nil {
+			return nil, fmt.Errorf("greeting: %w", err)
+		}
+	}
+	if err := say(text, "QUIT", 221); err != nil {
+		return nil, err
+	}
+	return chain[0], nil
+}
+
+func startTLS(raw net.Conn) error {
+	text := textproto.NewConn(raw)
+	if _, _, err := text.ReadResponse(220); err != nil {
+		return fmt.Errorf("greeting: %w", err)
+	}
+	if err := say(text, "EHLO localhost", 250); err != nil {
+		return err
+	}
+	return say(text, "STARTTLS", 220)
+}
+
+func say(text *textproto.Conn, command string, want int) error {
+	if err := text.PrintfLine("%s", command); err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	if _, _, err := text.ReadResponse(want); err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	return nil
+}

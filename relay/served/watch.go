@@ -1,0 +1,139 @@
+package served
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+const (
+	// interval is how often the ports are looked at when nothing changes.
+	interval = time.Minute
+	// again is how soon they are looked at again when something was wrong.
+	again = 5 * time.Second
+)
+
+// Options say what a Watch looks at.
+type Options struct {
+	// Submissions begins with TLS, Submission with STARTTLS; nil for one that is off.
+	Submissions, Submission net.Addr
+	// Snapshot is the configuration that is in use.
+	Snapshot func() *config.Snapshot
+	// Logger gets a line for each look that finds something else wrong than the one before.
+	Logger *slog.Logger
+}
+
+// Watch looks at the ports again and again.
+type Watch struct {
+	options Options
+	changed chan struct{}
+
+	mu sync.Mutex
+	// seen is the configuration that the newest look was at, and found what it saw.
+	seen  *config.Snapshot
+	found map[string][]config.ServedReport
+}
+
+// New returns a Watch that has seen nothing yet.
+func New(o Options) *Watch {
+	return &Watch{options: o, changed: make(chan struct{}, 1)}
+}
+
+// Changed has the ports looked at at once.
+func (w *Watch) Changed() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run looks until ctx is done.
+func (w *Watch) Run(ctx context.Context) error {
+	complaint := ""
+	for ctx.Err() == nil {
+		said := w.look(ctx)
+		if said != "" && said != complaint {
+			w.options.Logger.Warn("the relay's own port does not show what it should", "problem", said)
+		}
+		complaint = said
+		wait := interval
+		if said != "" {
+			wait = again
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-w.changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// look looks at all ports for all names, and returns the first thing that is wrong.
+func (w *Watch) look(ctx context.Context) (complaint string) {
+	snapshot := w.options.Snapshot()
+	found := map[string][]config.ServedReport{}
+	for _, certificate := range snapshot.Certificates() {
+		for _, host := range hosts(snapshot, certificate.Name) {
+			for _, p := range w.ports() {
+				report := p.show(ctx, host, certificate.Fingerprint)
+				if report.Error != "" && complaint == "" {
+					complaint = report.Error
+				}
+				found[certificate.Name] = append(found[certificate.Name], report)
+			}
+		}
+	}
+	if ctx.Err() != nil || !sameCertificates(snapshot, w.options.Snapshot()) {
+		// What was seen may belong to either. There will be another look.
+		w.Changed()
+		return ""
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen, w.found = snapshot, found
+	return complaint
+}
+
+// Reports are the certificates of the configuration in use, with what clients are shown. A
+// certificate that was loaded since the newest look comes without.
+func (w *Watch) Reports() []config.CertificateReport {
+	snapshot := w.options.Snapshot()
+	reports := snapshot.Certificates()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.seen == nil || !sameCertificates(w.seen, snapshot) {
+		return reports
+	}
+	for i := range reports {
+		reports[i].Served = w.found[reports[i].Name]
+	}
+	return reports
+}
+
+func sameCertificates(a, b *config.Snapshot) bool {
+	return a.Internal == b.Internal && a.External == b.External
+}
+
+// hosts are the names to ask for where a certificate is to be shown: that of the relay for the
+// internal one, those of tls.names, or else one that it is for, for the external one.
+func hosts(s *config.Snapshot, certificate string) []string {
+	if certificate == config.InternalCertificate {
+		return []string{s.Config.Hostname}
+	}
+	if len(s.Config.TLS.Names) > 0 {
+		return s.Config.TLS.Names
+	}
+	for _, name := range s.External.Leaf.DNSNames {
+		if name != "" && name[0] != '*' {
+			return []string{name}
+		}
+	}
+	return nil
+}

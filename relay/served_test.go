@@ -1,0 +1,43 @@
+package relay_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
+)
+
+func TestStatusTellsWhatBothPortsShow(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, newUpstream(t))
+	external := newAuthority(t).server("mail.example.com")
+	site.certificate("external", external)
+	r := site.start()
+	shows := func(what string, want map[string]string) {
+		t.Helper()
+		var report config.Report
+		eventually(t, what, func() bool {
+			report = r.status(t)
+			seen := map[string]string{}
+			for _, c := range report.Certificates {
+				for _, s := range c.Served {
+					if s.Error != "" {
+						t.Fatal(s.Error)
+					}
+					seen[fmt.Sprint(s.Port, " ", s.Host)] = s.Fingerprint
+				}
+			}
+			return fmt.Sprint(seen) == fmt.Sprint(want)
+		})
+	}
+	_, submissions := hostPort(t, r.Submissions)
+	_, submission := hostPort(t, r.Submission)
+	renewed := site.ca.server(hostname)
+	site.certificate("tls", renewed)
+	shows("the renewed certificate and the external one", map[string]string{
+		fmt.Sprint(submissions, " ", hostname):           config.Fingerprint(renewed.Leaf),
+		fmt.Sprint(submission, " ", hostname):            config.Fingerprint(renewed.Leaf),
+		fmt.Sprint(submissions, " ", "mail.example.com"): config.Fingerprint(external.Leaf),
+		fmt.Sprint(submission, " ", "mail.example.com"):  config.Fingerprint(external.Leaf),
+	})
+}
