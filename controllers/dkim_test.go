@@ -32,7 +32,7 @@ func ed25519PEM(t *testing.T) []byte {
 func TestDKIMKeyThatComesLateAndIsExchanged(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay := newRelay(namespace)
-	relay.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "dkim"}}}
+	relay.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1", SecretRef: &v1alpha1.LocalSecretReference{Name: "dkim"}}}
 	c.mustCreate(t, providerSecret(namespace), relay)
 	unusable := func(want string) {
 		t.Helper()

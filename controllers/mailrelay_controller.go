@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim"
 )
 
 // MailRelayReconciler makes MailRelays what their specs say.
@@ -28,7 +29,9 @@ type MailRelayReconciler struct {
 	CertManager *CertManager
 	// Board tells the RelayUser loop what the relays have loaded.
 	Board *Board
-	Now   func() time.Time
+	// DNS shows which DKIM keys are published.
+	DNS *dkim.Lookups
+	Now func() time.Time
 
 	memories memories
 	pace     pace
@@ -63,22 +66,24 @@ func (r *MailRelayReconciler) serviceSteps() []step {
 	const (
 		certificate, workload, upstream = v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionUpstreamReady
 		queue, network, senders         = v1alpha1.ConditionQueueHealthy, v1alpha1.ConditionNetworkRestricted, v1alpha1.ConditionSendersRestricted
+		published                       = v1alpha1.ConditionDKIMPublished
 	)
 	return []step{
-		do(r.applyIdentity),                          // ServiceAccount, headless Service, disruption budget
-		do(r.readTrust, certificate),                 // generations of the internal CA
-		do(r.applyCertificates, certificate),         // what cert-manager is asked for
-		do(r.readExternal, certificate),              // what it has given
-		do(r.applyUpstreams, upstream, workload),     // credentials and CAs of the upstreams
-		do(r.applyConfig),                            // relay.yaml
-		do(r.applyUsers, senders),                    // verifiers of those who may log in
-		do(r.applyNetworkPolicy, network),            // what may connect where
-		do(r.applyWorkload, workload),                // the pods, once they can mount the above
-		do(r.applyDefaultUser),                       // the RelayUser that comes with a relay
-		do(r.observePods, workload, upstream, queue), // what the pods say of themselves
-		do(r.nudgePods),                              // what they have not loaded yet
-		do(r.applyTrust, certificate),                // what apps trust, and what goes
-		do(r.publish),                                // what RelayUsers wait for
+		do(r.applyIdentity),                            // ServiceAccount, headless Service, disruption budget
+		do(r.readTrust, certificate),                   // generations of the internal CA
+		do(r.applyCertificates, certificate),           // what cert-manager is asked for
+		do(r.readExternal, certificate),                // what it has given
+		do(r.applyDKIM, published, upstream, workload), // the DKIM keys that the operator makes
+		do(r.applyUpstreams, upstream, workload),       // credentials and CAs of the upstreams
+		do(r.applyConfig),                              // relay.yaml
+		do(r.applyUsers, senders),                      // verifiers of those who may log in
+		do(r.applyNetworkPolicy, network),              // what may connect where
+		do(r.applyWorkload, workload),                  // the pods, once they can mount the above
+		do(r.applyDefaultUser),                         // the RelayUser that comes with a relay
+		do(r.observePods, workload, upstream, queue),   // what the pods say of themselves
+		do(r.nudgePods),                                // what they have not loaded yet
+		do(r.applyTrust, certificate),                  // what apps trust, and what goes
+		do(r.publish),                                  // what RelayUsers wait for
 	}
 }
 

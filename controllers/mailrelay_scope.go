@@ -31,6 +31,8 @@ type scope struct {
 	trust trust.Generations
 	// bundle are the CAs that apps trust, as PEM; empty while there are none.
 	bundle []byte
+	// dkim are the keys that the operator makes.
+	dkim madeKeys
 	// hashes of what the pods mount, by directory.
 	hashes map[string]string
 	// users who are let in and have credentials.

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -25,6 +27,8 @@ const workers = 8
 // which needs the loop's watches.
 func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	wake := make(chan event.GenericEvent, 1)
+	dnsChanged := make(chan event.GenericEvent, 64)
+	r.DNS.Changed = func(relay types.NamespacedName) { wakeOne(relay, dnsChanged) }
 	toSelf := &handler.EnqueueRequestForObject{}
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		// Its status too: a pass that saw an old one may have found nothing to write.
@@ -40,6 +44,7 @@ func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfSecret)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfNamespace)).
 		WatchesRawSource(source.Channel(wake, toSelf)).
+		WatchesRawSource(source.Channel(dnsChanged, toSelf)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RecoverPanic: ptr(true), RateLimiter: r.pace.start()}).
 		Build(r)
 	if err != nil {
@@ -65,6 +70,15 @@ func (r *MailRelayReconciler) wakeAll(ctx context.Context, wake chan<- event.Gen
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// wakeOne makes a relay look again now, or when it would anyway if too much happens at once.
+func wakeOne(relay types.NamespacedName, wake chan<- event.GenericEvent) {
+	object := &v1alpha1.MailRelay{ObjectMeta: metav1.ObjectMeta{Namespace: relay.Namespace, Name: relay.Name}}
+	select {
+	case wake <- event.GenericEvent{Object: object}:
+	default:
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 )
 
@@ -20,6 +21,8 @@ type memory struct {
 	secrets map[string]knownSecret
 	// proofs by SASL user name.
 	proofs map[string]proofs
+	// rings are the DKIM keys that the operator made, by the name of their Secret.
+	rings map[string]knownRing
 	// decoyKey is that of the configuration; empty while it is not known.
 	decoyKey string
 	// newestCA is the number of the newest generation of the CA that was made: the cache may
@@ -52,6 +55,11 @@ type knownSecret struct {
 	keys map[string]bool
 	// certificate and ca are its tls.crt and ca.crt where it is a certificate's.
 	certificate, ca []byte
+}
+
+type knownRing struct {
+	version version
+	ring    dkim.Ring
 }
 
 // told are the conditions that changes are told from: those of status, and for one that could
@@ -96,6 +104,7 @@ func (m *memories) of(name types.NamespacedName, uid types.UID) *memory {
 		uid:     uid,
 		secrets: map[string]knownSecret{},
 		proofs:  map[string]proofs{},
+		rings:   map[string]knownRing{},
 		nudges:  map[types.UID]nudge{},
 	}
 	m.m[name] = fresh

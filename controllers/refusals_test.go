@@ -162,10 +162,28 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"dropped From", "cannot be dropped", func(r *v1alpha1.MailRelay) { r.Spec.Message.DropHeaders = []string{"FROM"} }},
 		{"unsigned From", "From must be signed", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].UnsignedHeaders = []string{"From"} }},
 		{"DKIM selector", "such as s1 or s1.mail", func(r *v1alpha1.MailRelay) {
-			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1..mail", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}}}
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1..mail", SecretRef: &v1alpha1.LocalSecretReference{Name: "k"}}}
 		}},
 		{"DKIM domain", "write a domain in lower case", func(r *v1alpha1.MailRelay) {
-			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "Example.com", Selector: "s", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}}}
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "Example.com", Selector: "s", SecretRef: &v1alpha1.LocalSecretReference{Name: "k"}}}
+		}},
+		{"DKIM key of nobody", "set one of secretRef", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s"}}
+		}},
+		{"DKIM key of two", "set one of secretRef", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s", SecretRef: &v1alpha1.LocalSecretReference{Name: "k"}, Generate: &v1alpha1.DKIMGenerate{}}}
+		}},
+		{"selector to begin with that has a dot", "without a dot, such as mail", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1.mail", Generate: &v1alpha1.DKIMGenerate{}}}
+		}},
+		{"selector to begin with that is long", "at most 24 characters", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "abcdefghijklmnopqrstuvwxy", Generate: &v1alpha1.DKIMGenerate{}}}
+		}},
+		{"DKIM interval", "set an interval between 24h and 26280h", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s", Generate: &v1alpha1.DKIMGenerate{Rotation: v1alpha1.DKIMRotation{Interval: &metav1.Duration{Duration: time.Hour}}}}}
+		}},
+		{"DKIM overlap", "set an overlap between 1h and 720h", func(r *v1alpha1.MailRelay) {
+			r.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s", Generate: &v1alpha1.DKIMGenerate{Rotation: v1alpha1.DKIMRotation{Overlap: &metav1.Duration{Duration: time.Minute}}}}}
 		}},
 		{"sender domain", "'*.example.com' for its sub-domains", func(r *v1alpha1.MailRelay) { r.Spec.Message.SenderDomains = []string{"@example.com"} }},
 	} {
@@ -263,8 +281,9 @@ func TestAPITakesWhatItShould(t *testing.T) {
 	relay.Spec.Message.QualifyDomain, relay.Spec.Message.DropHeaders = "Example.com", []string{"X-Mailer", "User-Agent"}
 	relay.Spec.Upstreams[0].UnsignedHeaders = []string{"Message-ID", "Date"}
 	relay.Spec.DKIM = []v1alpha1.DKIMKey{
-		{Domain: "mail.example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "k"}},
-		{Domain: "mail.example.com", Selector: "s2.mail", SecretRef: v1alpha1.LocalSecretReference{Name: "l"}},
+		{Domain: "mail.example.com", Selector: "s1", SecretRef: &v1alpha1.LocalSecretReference{Name: "k"}},
+		{Domain: "mail.example.com", Selector: "s2.mail", SecretRef: &v1alpha1.LocalSecretReference{Name: "l"}},
+		{Domain: "mail.example.com", Selector: "abcdefghijklmnopqrstuvwx", Generate: &v1alpha1.DKIMGenerate{Algorithm: "Ed25519", Rotation: v1alpha1.DKIMRotation{Interval: &metav1.Duration{Duration: 4380 * time.Hour}}}},
 	}
 	ref := &v1alpha1.LocalSecretReference{Name: "s"}
 	relay.Spec.Upstreams = append(relay.Spec.Upstreams,

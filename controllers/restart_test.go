@@ -13,7 +13,7 @@ import (
 )
 
 // What the operator remembers saves work; without it, it must come to the same result, the
-// verifiers of all users with their salts and the key for unknown users included.
+// verifiers of all users with their salts, the key for unknown users and DKIM keys included.
 func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	crds, err := certManagerCRDs()
 	if err != nil {
@@ -21,7 +21,11 @@ func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	}
 	c, stopOperator := ownCluster(t, crds)
 	namespace := c.namespace(t, nil)
-	relay, _ := c.readyRelay(t, namespace, nil)
+	relay, _ := c.readyRelay(t, namespace, func(r *v1alpha1.MailRelay) {
+		r.Spec.DKIM = generating(namespace, v1alpha1.DKIMAlgorithmEd25519, v1alpha1.DKIMAlgorithmEd25519).Spec.DKIM
+	})
+	c.publish(c.keyIn(t, relay, v1alpha1.DKIMWaiting))
+	c.keyIn(t, relay, v1alpha1.DKIMPublished)
 	user := newUser(namespace, "app", relay)
 	c.mustCreate(t, user)
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")

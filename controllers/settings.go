@@ -15,6 +15,8 @@ type Settings struct {
 	ClusterDomain string
 	// Namespace that the operator runs in.
 	Namespace string
+	// DNSServer is asked for the records of DKIM keys, as host:port. Empty for the system's own.
+	DNSServer string
 }
 
 // Poller asks a relay pod for its state.

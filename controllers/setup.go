@@ -12,12 +12,20 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/operatorca"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
 )
 
 // pollTimeout is how long a pod may take to tell its state.
 const pollTimeout = 2 * time.Second
+
+// How often the DNS is asked for the record of a DKIM key: while it is to be published, and when
+// it was seen.
+const (
+	dnsSoon   = 20 * time.Second
+	dnsSeldom = time.Hour
+)
 
 // NewScheme returns a scheme with all kinds that the operator reads and writes.
 func NewScheme() (*runtime.Scheme, error) {
@@ -38,10 +46,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, settings Settings) error {
 		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: settings.Namespace, Now: time.Now,
 	}
 	poller := &poll.Poller{Certificate: ca.ClientCertificate, Timeout: pollTimeout}
-	return setup(ctx, mgr, settings, ca, poller)
+	dns := &dkim.Lookups{Resolver: dkim.NewResolver(settings.DNSServer), Soon: dnsSoon, Seldom: dnsSeldom}
+	return setup(ctx, mgr, settings, ca, poller, dns)
 }
 
-func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca OperatorCA, poller Poller) error {
+func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca OperatorCA, poller Poller, dns *dkim.Lookups) error {
 	if err := AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("index the cache: %w", err)
 	}
@@ -50,7 +59,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca Operator
 	certManager := &CertManager{Client: mgr.GetClient(), Cache: mgr.GetCache()}
 	relays := &MailRelayReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Settings: settings,
-		CA: ca, Poller: poller, CertManager: certManager, Board: board, Now: time.Now,
+		CA: ca, Poller: poller, CertManager: certManager, Board: board, DNS: dns, Now: time.Now,
 	}
 	users := &RelayUserReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board,

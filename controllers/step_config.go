@@ -14,7 +14,11 @@ import (
 // applyConfig writes relay.yaml and the CAs that the relay knows the operator and clients by. A spec that
 // the relay could not read changes nothing: the pods keep what they have.
 func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
+	if s.dkim.unknown {
+		return nil
+	}
 	wanted := resources.RelayConfig(s.relay, r.Settings.ClusterDomain)
+	wanted.DKIM = append(wanted.DKIM, s.dkim.signing...)
 	decoyKey, err := r.decoyKey(ctx, s)
 	if err != nil {
 		return err

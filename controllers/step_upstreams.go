@@ -17,6 +17,9 @@ import (
 // applyUpstreams copies what the upstreams and dkim refer to into the Secret that pods mount. What is
 // missing is left out and said; the relay starts without it and takes it up when it comes.
 func (r *MailRelayReconciler) applyUpstreams(ctx context.Context, s *scope) error {
+	if s.dkim.unknown {
+		return nil
+	}
 	data, err := r.readUpstreams(ctx, s)
 	if err != nil {
 		return err
@@ -36,9 +39,15 @@ func (r *MailRelayReconciler) readUpstreams(ctx context.Context, s *scope) (map[
 		}
 	}
 	for i := range s.relay.Spec.DKIM {
+		if s.relay.Spec.DKIM[i].SecretRef == nil {
+			continue
+		}
 		if err := r.copyDKIMKey(ctx, s, &s.relay.Spec.DKIM[i], data); err != nil {
 			return nil, err
 		}
+	}
+	for _, made := range s.dkim.keys {
+		data[resources.DKIMFile(made.Selector, made.domain)] = made.PEM
 	}
 	return data, nil
 }
@@ -127,18 +136,18 @@ func (r *MailRelayReconciler) copyDKIMKey(ctx context.Context, s *scope, key *v1
 	if err != nil {
 		return err
 	}
-	problem := readiness.DKIMProblem{Name: resources.DKIMFile(key), Secret: key.SecretRef.Name}
+	problem := readiness.DKIMProblem{Name: resources.DKIMFile(key.Selector, key.Domain), Secret: key.SecretRef.Name}
 	switch {
 	case secret == nil:
 		problem.Message = "does not exist: create it"
 	case len(secret.Data[resources.DKIMKey]) == 0:
 		problem.Message = "has no " + resources.DKIMKey + ": add it"
 	default:
-		if err := config.CheckDKIMKey(secret.Data[resources.DKIMKey]); err != nil {
+		if _, err := config.ParseDKIMKey(secret.Data[resources.DKIMKey]); err != nil {
 			problem.Message = resources.DKIMKey + " " + err.Error()
 			break
 		}
-		data[resources.DKIMFile(key)] = secret.Data[resources.DKIMKey]
+		data[resources.DKIMFile(key.Selector, key.Domain)] = secret.Data[resources.DKIMKey]
 		return nil
 	}
 	s.facts.DKIM = append(s.facts.DKIM, problem)
@@ -154,7 +163,9 @@ func referencedSecrets(relay *v1alpha1.MailRelay) []string {
 		}
 	}
 	for i := range relay.Spec.DKIM {
-		names = append(names, relay.Spec.DKIM[i].SecretRef.Name)
+		if ref := relay.Spec.DKIM[i].SecretRef; ref != nil {
+			names = append(names, ref.Name)
+		}
 	}
 	if relay.Spec.TLS != nil && relay.Spec.TLS.SecretRef != nil {
 		names = append(names, relay.Spec.TLS.SecretRef.Name)

@@ -22,6 +22,9 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/go-logr/logr"
+
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim/dnstest"
 )
 
 const operatorNamespace = "mailrelay-system"
@@ -38,6 +41,7 @@ type cluster struct {
 	operator *rest.Config
 	fleet    *fleet
 	writes   *writeCounter
+	dns      *dnstest.Server
 }
 
 // shared is the cluster of the tests that need nothing special; nil without an API server.
@@ -105,7 +109,11 @@ func startCluster(ctx context.Context, crds []string) (*cluster, func() error, e
 	}
 	c.operator = user.Config()
 	c.operator.QPS, c.operator.Burst = -1, -1
-	return c, env.Stop, c.startOperator(ctx)
+	stop := func() error {
+		c.dns.Close()
+		return env.Stop()
+	}
+	return c, stop, c.startOperator(ctx)
 }
 
 func newCluster(ctx context.Context, config *rest.Config) (*cluster, error) {
@@ -117,8 +125,12 @@ func newCluster(ctx context.Context, config *rest.Config) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	dns, err := dnstest.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
 	go issueForever(ctx, direct)
-	return &cluster{Client: direct, config: config, fleet: newFleet(direct), writes: &writeCounter{}},
+	return &cluster{Client: direct, config: config, fleet: newFleet(direct), writes: &writeCounter{}, dns: dns},
 		errors.Join(direct.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}), bindRole(ctx, direct))
 }
 
@@ -138,7 +150,9 @@ func (c *cluster) startOperator(ctx context.Context) error {
 		return err
 	}
 	settings := Settings{RelayImage: "relay.test/relay:1", ClusterDomain: "cluster.local", Namespace: operatorNamespace}
-	if err := setup(ctx, mgr, settings, testCA{}, c.fleet); err != nil {
+	// Tests change what the DNS shows and do not wait for an hour.
+	dns := &dkim.Lookups{Resolver: dkim.NewResolver(c.dns.Address), Soon: 50 * time.Millisecond, Seldom: 200 * time.Millisecond}
+	if err := setup(ctx, mgr, settings, testCA{}, c.fleet, dns); err != nil {
 		return err
 	}
 	go func() {

@@ -19,6 +19,9 @@ const (
 	// ConditionSendersRestricted is true when no user may send as anybody. It warns: mail does
 	// not depend on it.
 	ConditionSendersRestricted = "SendersRestricted"
+	// ConditionDKIMPublished is true when the DNS shows the records of all DKIM keys that the
+	// operator makes. It warns: mail does not depend on it.
+	ConditionDKIMPublished = "DKIMPublished"
 	// ConditionSendersAccepted, of a RelayUser, is false while an upstream does not take mail from
 	// one of its senders. The user can log in all the same.
 	ConditionSendersAccepted = "SendersAccepted"
@@ -65,6 +68,13 @@ type MailRelayStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Upstreams []UpstreamStatus `json:"upstreams,omitempty"`
+	// dkim are the keys that the operator made for spec.dkim[].generate, with the records to
+	// publish.
+	// +optional
+	// +listType=map
+	// +listMapKey=domain
+	// +listMapKey=selector
+	DKIM []DKIMStatus `json:"dkim,omitempty"`
 	// queue sums up the queues of all relay pods.
 	// +optional
 	Queue *QueueStatus `json:"queue,omitempty"`

@@ -27,6 +27,7 @@ func TestOptionsSayWhatIsMissing(t *testing.T) {
 	}{
 		{"image", nil, "--relay-image"},
 		{"namespace", []string{"--relay-image=relay:1"}, "POD_NAMESPACE"},
+		{"DNS server", []string{"--relay-image=relay:1", "--namespace=a", "--dns-server=192.0.2.53"}, "--dns-server"},
 		{"domain", []string{"--relay-image=relay:1", "--namespace=a", "--cluster-domain="}, "--cluster-domain"},
 	} {
 		if err := parse(t, tc.arguments...).validate(); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -37,12 +38,12 @@ func TestOptionsSayWhatIsMissing(t *testing.T) {
 
 func TestOptionsReachTheOperator(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "mailrelay-system")
-	o := parse(t, "--relay-image=relay:1", "--metrics-bind-address=:9999", "--leader-elect=false")
+	o := parse(t, "--relay-image=relay:1", "--metrics-bind-address=:9999", "--leader-elect=false", "--dns-server=[::1]:53")
 	if err := o.validate(); err != nil {
 		t.Fatal(err)
 	}
 	s := o.settings()
-	if s.RelayImage != "relay:1" || s.ClusterDomain != "cluster.local" || s.Namespace != "mailrelay-system" {
+	if s.RelayImage != "relay:1" || s.ClusterDomain != "cluster.local" || s.Namespace != "mailrelay-system" || s.DNSServer != "[::1]:53" {
 		t.Errorf("settings = %+v", s)
 	}
 	m, err := o.managerOptions()

@@ -42,6 +42,8 @@ type Facts struct {
 
 	// DKIM are the keys that cannot be used.
 	DKIM []DKIMProblem
+	// DKIMKeys are those that the operator makes, without what is left of old ones.
+	DKIMKeys []MadeDKIMKey
 
 	// WorkloadExists is set when the StatefulSet is there.
 	WorkloadExists bool

@@ -14,10 +14,10 @@ func MailRelay(facts *Facts) []metav1.Condition {
 	generation := facts.Relay.Generation
 	var conditions []metav1.Condition
 	for _, c := range []condition[*Facts]{
-		certificateReady, workloadAvailable, upstreamReady, queueHealthy, networkRestricted, sendersRestricted,
+		certificateReady, workloadAvailable, upstreamReady, queueHealthy, networkRestricted, sendersRestricted, dkimPublished,
 	} {
-		if c.name == v1alpha1.ConditionSendersRestricted && paused(facts) {
-			// Its users are not looked at: what was said of them stays.
+		if (c.name == v1alpha1.ConditionSendersRestricted || c.name == v1alpha1.ConditionDKIMPublished) && paused(facts) {
+			// Its users and keys are not looked at: what was said of them stays.
 			continue
 		}
 		if slices.Contains(facts.Undecided, c.name) {

@@ -41,6 +41,18 @@ func failing(class string) *config.Report {
 	}}}
 }
 
+// dkimKeys are keys in these states.
+func dkimKeys(problem string, states ...string) []MadeDKIMKey {
+	var keys []MadeDKIMKey
+	for i, state := range states {
+		k := MadeDKIMKey{Problem: problem}
+		k.Domain, k.State, k.Record.Name = "example.com", state, fmt.Sprintf("s%d._domainkey.example.com", i)
+		k.Message = DKIMMessage(&k.DKIMStatus, "how", false, problem)
+		keys = append(keys, k)
+	}
+	return keys
+}
+
 // withSecond adds an upstream.
 func withSecond(f *Facts) {
 	f.Relay.Spec.Upstreams = append(f.Relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second", Provider: "postmark"})
@@ -90,7 +102,7 @@ func TestMailRelay(t *testing.T) {
 	t.Parallel()
 	const (
 		certificate, workload, upstream, queue = v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionUpstreamReady, v1alpha1.ConditionQueueHealthy
-		network, senders                       = v1alpha1.ConditionNetworkRestricted, v1alpha1.ConditionSendersRestricted
+		network, senders, published            = v1alpha1.ConditionNetworkRestricted, v1alpha1.ConditionSendersRestricted, v1alpha1.ConditionDKIMPublished
 		ready, reconciling, stalled            = v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled
 	)
 	old := metav1.NewTime(now.Add(-2 * time.Hour))
@@ -125,6 +137,14 @@ func TestMailRelay(t *testing.T) {
 		{"DKIM key missing", func(f *Facts) {
 			f.DKIM = []DKIMProblem{{Name: "s._domainkey.example.com", Secret: "key", Message: "has no dkim.key: add it"}}
 		}, upstream, no, "DKIMKeyUnusable", "s._domainkey.example.com: Secret key in namespace mail has no dkim.key: add it", no},
+		{"no DKIM key to make", func(*Facts) {}, published, yes, "NotRequested", "spec.dkim[].generate", yes},
+		{"DKIM records seen", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMPublished) }, published, yes, "Published", "", yes},
+		{"DKIM record to publish", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMPublished, v1alpha1.DKIMWaiting) }, published, no, "DKIMRecordMissing", "publish the TXT record s1._domainkey.example.com", yes},
+		{"DKIM record gone", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMMissing) }, published, no, "DKIMRecordMissing", "publish it again", yes},
+		{"DKIM record of another key", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMWaiting, v1alpha1.DKIMDiffers) }, published, no, "DKIMRecordDiffers", "the TXT record s1._domainkey.example.com in the DNS is not that of the key (how)", yes},
+		{"two DKIM records to publish", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMWaiting, v1alpha1.DKIMWaiting) }, published, no, "DKIMRecordMissing", "of 1 more", yes},
+		{"DNS silent after the DKIM record was seen", func(f *Facts) { f.DKIMKeys = dkimKeys("the DNS server does not answer", v1alpha1.DKIMPublished) }, published, no, "DNSUnavailable", "what it last showed holds", yes},
+		{"DNS silent before", func(f *Facts) { f.DKIMKeys = dkimKeys("the DNS server does not answer", v1alpha1.DKIMWaiting) }, published, no, "DKIMRecordMissing", "At present the DNS server does not answer", yes},
 		{"upstream Secret missing", func(f *Facts) { f.Upstreams = []UpstreamProblem{{Upstream: "provider", Secret: "key"}} }, upstream, no, "UpstreamSecretMissing", "create it in namespace mail", no},
 		{"upstream key missing", func(f *Facts) {
 			f.Upstreams = []UpstreamProblem{{Upstream: "provider", Secret: "key", MissingKeys: []string{"username", "password"}}}
@@ -382,8 +402,10 @@ func TestPausedRelayIsStillJudged(t *testing.T) {
 			t.Errorf("%s is %s %s, want %s", name, c.Status, c.Reason, want)
 		}
 	}
-	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionSendersRestricted); c != nil {
-		t.Errorf("users that were not looked at are judged: %+v", c)
+	for _, name := range []string{v1alpha1.ConditionSendersRestricted, v1alpha1.ConditionDKIMPublished} {
+		if c := meta.FindStatusCondition(conditions, name); c != nil {
+			t.Errorf("users or keys that were not looked at are judged: %+v", c)
+		}
 	}
 }
 

@@ -32,6 +32,9 @@ const (
 	// RotateCAAnnotation on a MailRelay asks with each new value for a rotation of its internal
 	// CA. The Certificate of a generation holds the value that it was made for.
 	RotateCAAnnotation = "mailrelay.dev/rotate-ca"
+	// RotateDKIMAnnotation on a MailRelay asks for another key in the place of each DKIM key that
+	// the operator makes, whenever its value changes.
+	RotateDKIMAnnotation = "mailrelay.dev/rotate-dkim"
 	// NudgeAnnotation on a pod changes when a mounted Secret has changed, which makes the
 	// kubelet refresh the volumes at once.
 	NudgeAnnotation = "mailrelay.dev/configuration"

@@ -1,10 +1,6 @@
 package resources
 
-import (
-	"fmt"
-
-	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
-)
+import "fmt"
 
 // Where the relay container finds what is mounted. Whole directories, so that the kubelet
 // refreshes them; a subPath is never refreshed.
@@ -43,9 +39,9 @@ const (
 // or a CA.
 func UpstreamKey(upstream, key string) string { return upstream + "." + key }
 
-// DKIMFile is the key, and file name, of a DKIM key among what the upstreams need. No upstream's
-// name has a dot, so no UpstreamKey is the same.
-func DKIMFile(key *v1alpha1.DKIMKey) string { return key.Selector + "._domainkey." + key.Domain }
+// DKIMFile is the key, and file name, of a DKIM key among what the upstreams need: its name in the
+// DNS. No upstream's name has a dot, so no UpstreamKey is the same.
+func DKIMFile(selector, domain string) string { return selector + "._domainkey." + domain }
 
 // Ports of the relay container. Mail uses the real ports: a Service, a NetworkPolicy and a
 // packet dump then all show the same number.

@@ -22,6 +22,12 @@ func ConfigName(relay *v1alpha1.MailRelay) string {
 // UpstreamsName is the name of the Secret with the credentials and CAs of the upstreams.
 func UpstreamsName(relay *v1alpha1.MailRelay) string { return relay.Name + "-upstreams" }
 
+// DKIMName is the name of the Secret with the keys that the operator makes for an entry of
+// spec.dkim. The selector of such an entry has no dot, so that two entries have two names.
+func DKIMName(relay *v1alpha1.MailRelay, key *v1alpha1.DKIMKey) string {
+	return relay.Name + "-dkim-" + key.Selector + "." + key.Domain
+}
+
 // UsersName is the name of the Secret with one shard of the users.
 func UsersName(relay *v1alpha1.MailRelay, shard int) string {
 	return fmt.Sprintf("%s-users-%02d", relay.Name, shard)

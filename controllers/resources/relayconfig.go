@@ -105,16 +105,21 @@ func rewriteRules(rules []v1alpha1.Rewrite) []config.Rewrite {
 	return out
 }
 
+// dkimKeys are the keys that people bring. Which of its own keys signs the operator decides by
+// what the DNS shows.
 func dkimKeys(keys []v1alpha1.DKIMKey) []config.DKIMKey {
 	var out []config.DKIMKey
 	for i := range keys {
-		out = append(out, config.DKIMKey{
-			Domain:   keys[i].Domain,
-			Selector: keys[i].Selector,
-			KeyFile:  path.Join(UpstreamsDir, DKIMFile(&keys[i])),
-		})
+		if keys[i].SecretRef != nil {
+			out = append(out, DKIMConfig(keys[i].Selector, keys[i].Domain))
+		}
 	}
 	return out
+}
+
+// DKIMConfig has the relay sign with the key that is mounted as DKIMFile.
+func DKIMConfig(selector, domain string) config.DKIMKey {
+	return config.DKIMKey{Domain: domain, Selector: selector, KeyFile: path.Join(UpstreamsDir, DKIMFile(selector, domain))}
 }
 
 func userFiles() []string {

@@ -78,7 +78,7 @@ func TestRelayConfigCarriesEveryField(t *testing.T) {
 	s.Message.MissingFrom, s.Message.ReceivedUser, s.Message.QualifyDomain = "Refuse", true, "example.com"
 	s.Message.DropHeaders = []string{"X-Mailer"}
 	s.Message.Rewrite = []v1alpha1.Rewrite{{Match: "*", To: "noreply@example.com"}}
-	s.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "dkim"}}}
+	s.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1", SecretRef: &v1alpha1.LocalSecretReference{Name: "dkim"}}}
 	s.Upstreams[0].UnsignedHeaders = []string{"Date"}
 	s.Logging = v1alpha1.Logging{Level: "Debug", Recipients: "Hash"}
 	s.Upstreams[0].CASecretRef = &v1alpha1.LocalSecretReference{Name: "ca"}

@@ -58,3 +58,12 @@ func mounted(relay *v1alpha1.MailRelay, name string, data map[string][]byte) *co
 		WithType(corev1.SecretTypeOpaque).
 		WithData(maps.Clone(data))
 }
+
+// DKIMSecret holds the keys that the operator makes for an entry of spec.dkim. Pods get them with
+// what the upstreams need.
+func DKIMSecret(relay *v1alpha1.MailRelay, key *v1alpha1.DKIMKey, data map[string][]byte) *corev1ac.SecretApplyConfiguration {
+	return corev1ac.Secret(DKIMName(relay, key), relay.Namespace).
+		WithLabels(Labels(relay)).
+		WithType(corev1.SecretTypeOpaque).
+		WithData(data)
+}

@@ -35,8 +35,9 @@ const (
 	goodRSABits  = 2048
 )
 
-// parseDKIMKey makes a key of a PEM file.
-func parseDKIMKey(content []byte) (crypto.Signer, error) {
+// ParseDKIMKey makes a key of a PEM file. The error says what is wrong with the file, without
+// its content.
+func ParseDKIMKey(content []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(content)
 	if block == nil {
 		return nil, errors.New("holds no PEM block: write a private key, beginning with \"-----BEGIN PRIVATE KEY-----\"")
@@ -66,16 +67,10 @@ func parseDKIMKey(content []byte) (crypto.Signer, error) {
 	return nil, errors.New("holds a private key that is neither RSA nor Ed25519")
 }
 
-// CheckDKIMKey returns what is wrong with the PEM file of a DKIM key; nil for a good one.
-func CheckDKIMKey(content []byte) error {
-	_, err := parseDKIMKey(content)
-	return err
-}
-
 func (p *pass) dkimKey(k DKIMKey) ResolvedDKIMKey {
 	name := "DKIM " + k.Selector + "._domainkey." + k.Domain
 	signer, _ := keep(p, name, []string{k.KeyFile}, func(contents [][]byte) (crypto.Signer, error) {
-		signer, err := parseDKIMKey(contents[0])
+		signer, err := ParseDKIMKey(contents[0])
 		if key, ok := signer.(*rsa.PrivateKey); ok && key.N.BitLen() < goodRSABits {
 			p.loader.options.Logger.Warn("this DKIM key is short, some receivers do not trust it: make one of 2048 bits",
 				"domain", k.Domain, "selector", k.Selector, "bits", key.N.BitLen())

@@ -63,7 +63,7 @@ func TestDKIMKeysInEveryForm(t *testing.T) {
 		{"public", strings.ReplaceAll(pkcs8PEM(t, long), "PRIVATE", "PUBLIC"), "something else than a private key"},
 		{"cut off", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")})), "cannot be read"},
 	} {
-		err := CheckDKIMKey([]byte(tc.content))
+		_, err := ParseDKIMKey([]byte(tc.content))
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
 		}
