@@ -25,6 +25,8 @@ type stage struct {
 	// token is the bearer token of users with tokens, clients the CA of certificates.
 	token   string
 	clients *authority
+	// issuer signs the tokens of users with subjects.
+	issuer *issuer
 
 	mu sync.Mutex
 	// claimed are the queue ids that scripts have read in replies.
@@ -40,8 +42,10 @@ type settings struct {
 	// ScramPlus is users.scramPlus.
 	ScramPlus bool `yaml:"scramPlus"`
 	// ClientCA makes a CA of certificates of users.
-	ClientCA bool          `yaml:"clientCA"`
-	Users    []config.User `yaml:"users"`
+	ClientCA bool `yaml:"clientCA"`
+	// SignedTokens makes an issuer of tokens.
+	SignedTokens bool          `yaml:"signedTokens"`
+	Users        []config.User `yaml:"users"`
 }
 
 func newStage(t *testing.T, file string) *stage {
@@ -58,8 +62,12 @@ func newStage(t *testing.T, file string) *stage {
 	if wanted.ClientCA {
 		s.write("clients/ca.crt", pemCertificate(clients.cert))
 	}
+	issuer := newIssuer(t)
+	if wanted.SignedTokens {
+		s.write("tokens/keys.json", issuer.keys(t))
+	}
 	s.apply(wanted, token)
-	return &stage{running: s.start(), upstream: upstream, clients: clients, token: token}
+	return &stage{running: s.start(), upstream: upstream, clients: clients, token: token, issuer: issuer}
 }
 
 // apply rewrites relay.yaml and the user file.
@@ -71,6 +79,9 @@ func (s *site) apply(wanted settings, token string) {
 		c.Users.ScramPlus = wanted.ScramPlus
 		if wanted.ClientCA {
 			c.TLS.ClientCAFile = "clients/ca.crt"
+		}
+		if wanted.SignedTokens {
+			c.Users.Tokens = config.Tokens{Audience: tokenAudience, KeysFile: "tokens/keys.json"}
 		}
 	})
 	for i := range wanted.Users {

@@ -78,6 +78,7 @@ var words = map[string]func(p *player, argument string) (string, error){
 		return base64.StdEncoding.EncodeToString([]byte(text)), nil
 	},
 	"token":            func(p *player, _ string) (string, error) { return p.stage.token, nil },
+	"signed":           func(p *player, what string) (string, error) { return p.stage.issuer.token(what) },
 	"scram":            (*player).scram,
 	"scram-plus":       (*player).scramPlus,
 	"scram-downgraded": (*player).scramDowngraded,

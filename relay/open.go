@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/delivery"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/frontdoor"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/served"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/submission"
@@ -111,15 +113,23 @@ func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error 
 }
 
 func (p *parts) openServer(_ *config.Config, registry *prometheus.Registry) (err error) {
+	p.tokens = &sasl.SignedTokens{Users: &p.users, Trust: p.trust, Now: time.Now}
 	p.server, err = submission.NewServer(submission.Options{
 		Config:     func() *config.Config { return p.current.Load().Config },
 		Users:      &p.users,
+		Tokens:     sasl.AnyTokens{sasl.HashedTokens{TokenDirectory: &p.users}, p.tokens},
 		Spool:      p.store,
 		Backlog:    p.scheduler.Backlog,
 		Logger:     p.log,
 		Registerer: registry,
 	})
 	return err
+}
+
+// trust is whose signed tokens are taken, by the configuration in use.
+func (p *parts) trust() sasl.Trust {
+	s := p.current.Load()
+	return sasl.Trust{Audience: s.Config.Users.Tokens.Audience, Keys: s.TokenKeys}
 }
 
 func (p *parts) openAdmin(c *config.Config, registry *prometheus.Registry) (err error) {

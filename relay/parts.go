@@ -12,6 +12,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/delivery"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/frontdoor"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/policy"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/served"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/submission"
@@ -28,6 +29,7 @@ type parts struct {
 	// ready is true while mail is taken.
 	ready     atomic.Bool
 	users     policy.Users
+	tokens    *sasl.SignedTokens
 	store     *spool.Store
 	scheduler *delivery.Scheduler
 	prober    *delivery.Prober
@@ -73,6 +75,7 @@ func (p *parts) report() config.Report {
 
 		SendersRefused: p.scheduler.SendersRefused(),
 		PreviousLogins: p.server.PreviousLogins(),
+		TokenKeyMissed: p.tokens.KeyMissed(),
 	}
 	for _, err := range s.Errors {
 		r.Errors = append(r.Errors, err.Error())

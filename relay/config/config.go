@@ -140,6 +140,8 @@ type Users struct {
 	// ScramPlus offers SCRAM-SHA-256-PLUS as well, which binds a login to its TLS 1.3
 	// connection (RFC 9266). Off by default: some clients choose it and then fail.
 	ScramPlus bool `yaml:"scramPlus,omitempty"`
+	// Tokens says which signed tokens log in the users with Subjects.
+	Tokens Tokens `yaml:"tokens,omitempty"`
 	// DecoyKey makes the salts that SCRAM shows for unknown users. Relays with the same
 	// users need the same, or a client that asks several tells which users exist. A key of
 	// the process when empty.

@@ -253,6 +253,8 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"certificate of two", "version: 1\nusers:\n  - name: a\n    certificates: [CN:a]\n  - name: b\n    certificates: [CN:a]", "line 6: users[1].certificates: is already written above"},
 		{"certificate without kind", "version: 1\nusers:\n  - name: a\n    certificates: [mailrelay://shop/app]", "users[0].certificates[0]: \"mailrelay://shop/app\" is not a name with its kind"},
 		{"certificate without name", "version: 1\nusers:\n  - name: a\n    certificates: ['CN:']", "users[0].certificates[0]:"},
+		{"no subject", "version: 1\nusers:\n  - name: a\n    subjects: [\"\"]", "users[0].subjects[0]: \"\" is no subject"},
+		{"one factor of two", "version: 1\nusers:\n  - name: a\n    subjects: [s]\n    require: All", "users[0].require: All wants two factors"},
 		{"token in the clear", "version: 1\nusers:\n  - name: a\n    tokens: [hunter2]", "users[0].tokens[0]: not the SHA-256 of a token"},
 		{"no such requirement", "version: 1\nusers:\n  - name: a\n    require: Both", "users[0].require: \"Both\" is not possible: write Any or All"},
 		{"two factors of one", "version: 1\nusers:\n  - name: a\n    certificates: [CN:a]\n    require: All", "users[0].require: All wants two factors"},

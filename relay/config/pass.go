@@ -121,6 +121,7 @@ func (p *pass) snapshot() (*Snapshot, bool) {
 	s.External = p.external(c.TLS.External)
 	s.ClientCAs, _ = p.pool("client CA", c.TLS.ClientCAFile)
 	s.StatusClientCAs, _ = p.pool("status CA", c.Admin.StatusClientCAFile)
+	s.TokenKeys = p.tokenKeys(c.Users.Tokens)
 	for _, u := range c.Upstreams {
 		if resolved, ok := p.upstream(u); ok {
 			s.Upstreams = append(s.Upstreams, resolved)

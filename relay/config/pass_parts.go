@@ -31,6 +31,18 @@ func (p *pass) pool(name, path string) (*x509.CertPool, bool) {
 	})
 }
 
+// tokenKeys are nil while the file is missing, which is no problem: the operator may not have
+// got them yet.
+func (p *pass) tokenKeys(t Tokens) *TokenKeys {
+	if t.KeysFile == "" || p.missing(t.KeysFile) {
+		return nil
+	}
+	keys, _ := keep(p, "token keys", []string{t.KeysFile}, func(contents [][]byte) (*TokenKeys, error) {
+		return ParseTokenKeys(contents[0])
+	})
+	return keys
+}
+
 func (p *pass) upstream(u Upstream) (ResolvedUpstream, bool) {
 	pool, poolOK := p.pool("upstream CA "+u.Name, u.CAFile)
 	tokenPool, tokenPoolOK := p.pool("token CA "+u.Name, u.Auth.OAuth2.CAFile)

@@ -28,6 +28,9 @@ type Report struct {
 	// PreviousLogins are the users who have logged in with a password that has been replaced, as
 	// long as it is accepted.
 	PreviousLogins []PreviousLogin `json:"previousLogins,omitempty"`
+	// TokenKeyMissed is when a token last came that fits but for its key, which is not known;
+	// zero when none did since the relay started.
+	TokenKeyMissed time.Time `json:"tokenKeyMissed,omitzero"`
 }
 
 // MaxPreviousLogins is how many PreviousLogins a report has at most, so that it stays small.

@@ -31,7 +31,7 @@ func (c *Config) filePaths() []*string {
 	paths := []*string{
 		&c.TLS.Internal.CertFile, &c.TLS.Internal.KeyFile,
 		&c.TLS.External.CertFile, &c.TLS.External.KeyFile,
-		&c.TLS.ClientCAFile, &c.Admin.StatusClientCAFile,
+		&c.TLS.ClientCAFile, &c.Admin.StatusClientCAFile, &c.Users.Tokens.KeysFile,
 	}
 	for i := range c.Users.Files {
 		paths = append(paths, &c.Users.Files[i])

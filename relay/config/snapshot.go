@@ -17,6 +17,8 @@ type Snapshot struct {
 	ClientCAs *x509.CertPool
 	// StatusClientCAs may read the status port; nil when it is off.
 	StatusClientCAs *x509.CertPool
+	// TokenKeys are those of the issuer of signed tokens; nil while none can be had.
+	TokenKeys *TokenKeys
 	// Users by SASL user name.
 	Users map[string]User
 	// Upstreams with their credentials, in the order of the configuration. One whose files

@@ -37,6 +37,10 @@ type User struct {
 	// Tokens are the SHA-256 hashes, in hex, of the user's bearer tokens. Tokens must be
 	// random, with 128 bits or more: a hash of one that can be guessed can be turned back.
 	Tokens []string `yaml:"tokens,omitempty"`
+	// Subjects are those of signed tokens (the claim "sub") that the user logs in with, such as
+	// "system:serviceaccount:shop:checkout". Several users may have the same: which of them it
+	// is the client then says by its name.
+	Subjects []string `yaml:"subjects,omitempty"`
 	// Require is RequireAny (default) or RequireAll.
 	Require string `yaml:"require,omitempty"`
 	// Senders are the addresses ("app@example.com"), domains ("example.com") and sub-domains

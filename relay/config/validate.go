@@ -98,6 +98,7 @@ func (u *Users) validate(k *checker) {
 		}
 		seen[file] = true
 	}
+	u.Tokens.validate(k)
 }
 
 func (q *Queue) validate(k *checker) {

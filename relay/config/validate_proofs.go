@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // certificateKinds are the kinds of names in a certificate that can stand for a user.
 var certificateKinds = []string{"URI:", "DNS:", "email:", "CN:"}
+
+// longestSubject is more than OpenID Connect allows (255) and Kubernetes makes (338).
+const longestSubject = 512
 
 // validateProofs checks what the user logs in with besides passwords.
 func (u *User) validateProofs(k *checker, prefix string) {
@@ -25,10 +29,16 @@ func (u *User) validateProofs(k *checker, prefix string) {
 			k.failf(fmt.Sprintf("%stokens[%d]", prefix, i), "not the SHA-256 of a token: write its 64 hex digits in lower case")
 		}
 	}
+	for i, subject := range u.Subjects {
+		if subject == "" || len(subject) > longestSubject || strings.ContainsFunc(subject, unicode.IsControl) {
+			k.failf(fmt.Sprintf("%ssubjects[%d]", prefix, i),
+				"%q is no subject of a token: write its claim sub, such as system:serviceaccount:shop:checkout", subject)
+		}
+	}
 	if u.Require != "" {
 		k.oneOf(prefix+"require", u.Require, RequireAny, RequireAll)
 	}
-	if u.Require == RequireAll && (len(u.Certificates) == 0 || len(u.Passwords)+len(u.Tokens) == 0) {
-		k.failf(prefix+"require", "All wants two factors: write certificates, and passwords or tokens")
+	if u.Require == RequireAll && (len(u.Certificates) == 0 || len(u.Passwords)+len(u.Tokens)+len(u.Subjects) == 0) {
+		k.failf(prefix+"require", "All wants two factors: write certificates, and passwords, tokens or subjects")
 	}
 }

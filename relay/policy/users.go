@@ -14,9 +14,11 @@ type Users struct {
 	current atomic.Pointer[index]
 }
 
-// index finds users by what only one of them has.
+// index finds users by what they have.
 type index struct {
 	byName, byCertificate, byToken map[string]*config.User
+	// bySubject may find several: one service account can have users for several purposes.
+	bySubject map[string][]*config.User
 }
 
 // Replace puts a new set in place of the old one. A user who did not change keeps the
@@ -27,6 +29,7 @@ func (u *Users) Replace(users map[string]config.User) {
 		byName:        make(map[string]*config.User, len(users)),
 		byCertificate: map[string]*config.User{},
 		byToken:       map[string]*config.User{},
+		bySubject:     map[string][]*config.User{},
 	}
 	for name, user := range users {
 		if known, ok := old.byName[name]; ok && reflect.DeepEqual(*known, user) {
@@ -45,6 +48,9 @@ func (i *index) add(name string, user *config.User) {
 	}
 	for _, hash := range user.Tokens {
 		i.byToken[hash] = user
+	}
+	for _, subject := range user.Subjects {
+		i.bySubject[subject] = append(i.bySubject[subject], user)
 	}
 }
 
@@ -68,6 +74,12 @@ func (u *Users) ByToken(hash string) (*config.User, bool) {
 
 // HaveTokens reports whether any user has a token.
 func (u *Users) HaveTokens() bool { return len(u.load().byToken) > 0 }
+
+// BySubject returns the users with that entry in config.User.Subjects.
+func (u *Users) BySubject(subject string) []*config.User { return u.load().bySubject[subject] }
+
+// HaveSubjects reports whether any user has a subject.
+func (u *Users) HaveSubjects() bool { return len(u.load().bySubject) > 0 }
 
 // Len is the number of users.
 func (u *Users) Len() int { return len(u.load().byName) }

@@ -80,7 +80,20 @@ func TestUsersAreFoundByCertificateAndToken(t *testing.T) {
 			t.Errorf("%s: %+v", hash, u)
 		}
 	}
-	users.Replace(map[string]config.User{"a": {Name: "a", Certificates: []string{"CN:a"}}})
+	if users.HaveSubjects() {
+		t.Error("somebody has a subject")
+	}
+	users.Replace(map[string]config.User{
+		"a": {Name: "a", Certificates: []string{"CN:a"}},
+		"c": {Name: "c", Subjects: []string{"s"}},
+		"d": {Name: "d", Subjects: []string{"r", "s"}},
+	})
+	if found := users.BySubject("s"); len(found) != 2 || !users.HaveSubjects() {
+		t.Errorf("%d users have the subject s", len(found))
+	}
+	if found := users.BySubject("r"); len(found) != 1 || found[0].Name != "d" {
+		t.Errorf("%d users have the subject r", len(found))
+	}
 	if _, ok := users.ByCertificate("DNS:a.test"); ok {
 		t.Error("a certificate that was taken away still stands for its user")
 	}

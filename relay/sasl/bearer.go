@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -15,10 +16,44 @@ type TokenValidator interface {
 	// HaveTokens reports whether any token can be valid at the moment: the mechanisms for
 	// tokens are offered only then.
 	HaveTokens() bool
-	// ValidateToken returns the name of the user whose token it is. ErrCredentials means
-	// that it is nobody's or no longer valid; any other error that this cannot be known now.
-	// No error may hold the token. It must answer within seconds.
-	ValidateToken(token string) (user string, err error)
+	// ValidateToken returns whose token it is. Of several users who may use it, the client
+	// names one; its claim is empty where it named none. ErrCredentials means that the token is
+	// nobody's or no longer valid; any other error that this cannot be known now. No error may
+	// hold the token. It must answer within seconds.
+	ValidateToken(token, claimed string) (Owner, error)
+}
+
+// Owner is whose a valid token is.
+type Owner struct {
+	// User is the user's name.
+	User string
+	// Still reports whether the token still lets in this user, as the user now is.
+	Still func(*config.User) bool
+}
+
+// AnyTokens takes a token that any of the validators takes. When none does, one that could
+// not tell has the last word.
+type AnyTokens []TokenValidator
+
+// HaveTokens implements TokenValidator.
+func (a AnyTokens) HaveTokens() bool {
+	return slices.ContainsFunc(a, TokenValidator.HaveTokens)
+}
+
+// ValidateToken implements TokenValidator.
+func (a AnyTokens) ValidateToken(token, claimed string) (Owner, error) {
+	verdict := fmt.Errorf("%w: no token is valid", ErrCredentials)
+	for _, v := range a {
+		if !v.HaveTokens() {
+			continue
+		}
+		owner, err := v.ValidateToken(token, claimed)
+		if err == nil || !errors.Is(err, ErrCredentials) {
+			return owner, err
+		}
+		verdict = err
+	}
+	return Owner{}, verdict
 }
 
 // TokenDirectory finds users by the hash of a token.
@@ -32,13 +67,14 @@ type TokenDirectory interface {
 type HashedTokens struct{ TokenDirectory }
 
 // ValidateToken implements TokenValidator.
-func (h HashedTokens) ValidateToken(token string) (string, error) {
+func (h HashedTokens) ValidateToken(token, _ string) (Owner, error) {
 	sum := sha256.Sum256([]byte(token))
-	user, ok := h.ByToken(hex.EncodeToString(sum[:]))
+	hash := hex.EncodeToString(sum[:])
+	user, ok := h.ByToken(hash)
 	if !ok {
-		return "", fmt.Errorf("%w: the token is nobody's", ErrCredentials)
+		return Owner{}, fmt.Errorf("%w: the token is nobody's", ErrCredentials)
 	}
-	return user.Name, nil
+	return Owner{User: user.Name, Still: func(user *config.User) bool { return slices.Contains(user.Tokens, hash) }}, nil
 }
 
 // bearer is OAUTHBEARER (RFC 7628) and XOAUTH2, which differ in how they are written.
@@ -79,6 +115,7 @@ func (b *bearer) Next(response []byte) ([]byte, bool, error) {
 	}
 	b.user = identity
 	if err := b.validate(token); err != nil {
+		// Trouble has no challenge: RFC 7628 §3.2.2 has no word for it.
 		if errors.Is(err, ErrCredentials) {
 			return []byte(b.refusal), false, err
 		}
@@ -89,25 +126,18 @@ func (b *bearer) Next(response []byte) ([]byte, bool, error) {
 
 // validate makes the owner of the token the user of this attempt.
 func (b *bearer) validate(token string) error {
-	owner, err := b.tokens.ValidateToken(token)
+	owner, err := b.tokens.ValidateToken(token, b.user)
 	if err != nil {
 		return err
 	}
-	if _, err := b.find(owner); err != nil {
+	if _, err := b.find(owner.User); err != nil {
 		return err
 	}
-	if b.user != "" && b.user != owner {
+	if b.user != "" && b.user != owner.User {
 		return fmt.Errorf("%w: the token is another user's", ErrCredentials)
 	}
-	b.user = owner
-	b.proof = func(user *config.User) bool { return b.isStillOf(user, token) }
+	b.user, b.proof = owner.User, owner.Still
 	return nil
-}
-
-// isStillOf is true as well when that cannot be known now.
-func (b *bearer) isStillOf(user *config.User, token string) bool {
-	owner, err := b.tokens.ValidateToken(token)
-	return owner == user.Name || err != nil && !errors.Is(err, ErrCredentials)
 }
 
 // parseOAuthBearer reads "n,a=user,^Ahost=…^Aauth=Bearer …^A^A" (RFC 7628 §3.1).

@@ -66,14 +66,16 @@ func TestBearer(t *testing.T) {
 // noValidator cannot tell at the moment.
 type noValidator struct{}
 
-func (noValidator) HaveTokens() bool                     { return true }
-func (noValidator) ValidateToken(string) (string, error) { return "", errTrouble }
+func (noValidator) HaveTokens() bool                            { return true }
+func (noValidator) ValidateToken(string, string) (Owner, error) { return Owner{}, errTrouble }
 
 // anyValidator takes every token for that of a user.
 type anyValidator string
 
-func (anyValidator) HaveTokens() bool                       { return true }
-func (v anyValidator) ValidateToken(string) (string, error) { return string(v), nil }
+func (anyValidator) HaveTokens() bool { return true }
+func (v anyValidator) ValidateToken(string, string) (Owner, error) {
+	return Owner{User: string(v)}, nil
+}
 
 func TestBearerWithTroubleBehindIsNoVerdict(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,10 @@ var (
 	// ErrNeedsSecret means that the client's certificate is right, and that the user must log
 	// in with a password or token as well.
 	ErrNeedsSecret = errors.New("the certificate alone is not enough for this user")
+	// ErrUnknownKey means that a token fits but for its signature, which cannot be judged: its
+	// key may be too new to be known here, or made up. It is no verdict on the client, and not
+	// for free either.
+	ErrUnknownKey = errors.New("the key that signed the token is not known")
 	// ErrUnknownMechanism means that the mechanism is not offered.
 	ErrUnknownMechanism = errors.New("mechanism not offered")
 )
@@ -28,7 +32,7 @@ var (
 type Exchange interface {
 	// Next takes the client's message, nil when there is no initial response, and returns
 	// the next challenge, or done when the client has logged in. Errors are ErrCredentials,
-	// ErrMalformed, ErrNeedsSecret, or trouble that is no verdict on the client. A challenge
+	// ErrMalformed, ErrNeedsSecret, ErrUnknownKey, or trouble that is no verdict on the client. A challenge
 	// that comes with an error is the mechanism's own word on it: it is to be sent first, and
 	// whatever the client answers the login has failed.
 	Next(response []byte) (challenge []byte, done bool, err error)

@@ -113,6 +113,10 @@ func (s *session) loginFailed(l *login, err error) error {
 			r = tooManyLogins()
 		}
 		s.pause(s.failures.Record(l.exchange.User(), s.client))
+	case errors.Is(err, sasl.ErrUnknownKey):
+		// Anyone can make such a token, so it is held back as a wrong one is.
+		result = loginUnverified
+		s.pause(s.failures.Record(l.exchange.User(), s.client))
 	case errors.Is(err, sasl.ErrNeedsSecret):
 		result, r = loginRefused, refuse(reasonLogin, 534, 5, 7, 9,
 			"The certificate alone is not enough for this user: log in with its password or token on this connection")

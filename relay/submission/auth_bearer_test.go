@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
@@ -91,14 +94,14 @@ type validator struct {
 
 func (validator) HaveTokens() bool { return true }
 
-func (v validator) ValidateToken(token string) (string, error) {
+func (v validator) ValidateToken(token, _ string) (sasl.Owner, error) {
 	switch {
 	case v.err != nil:
-		return "", v.err
+		return sasl.Owner{}, v.err
 	case token != v.token:
-		return "", sasl.ErrCredentials
+		return sasl.Owner{}, sasl.ErrCredentials
 	}
-	return testUser, nil
+	return sasl.Owner{User: testUser, Still: func(*config.User) bool { return true }}, nil
 }
 
 func TestTroubleOfTheTokenValidatorIsTemporary(t *testing.T) {
@@ -113,6 +116,29 @@ func TestTroubleOfTheTokenValidatorIsTemporary(t *testing.T) {
 	}
 	if f.value("mailrelay_auth_total", "XOAUTH2 unavailable") != maxLogins {
 		t.Error("the logins were not counted")
+	}
+}
+
+// TestTokenOfAnUnknownKeyIsHeldBackLikeAWrongOne: anyone can make one, and guesses must not be
+// for free because they look like trouble.
+func TestTokenOfAnUnknownKeyIsHeldBackLikeAWrongOne(t *testing.T) {
+	t.Parallel()
+	held := &pauses{}
+	f, submissions, _ := behindFrontDoor(t, func(f *fixture) {
+		f.tokens, f.pause = validator{err: fmt.Errorf("%w: \"k\"", sasl.ErrUnknownKey)}, held.pause
+	})
+	f.address = submissions
+	c := f.connect()
+	for range maxLogins {
+		c.do(xoauth2(testUser, "x"), "454 4.7.0 ")
+	}
+	c.do(xoauth2(testUser, "x"), "421 4.7.0 ")
+	c.expectClosed()
+	if got, want := held.take(), []time.Duration{0, 0, 0, 500 * time.Millisecond, time.Second}; !slices.Equal(got, want) {
+		t.Errorf("held back for %v, want %v", got, want)
+	}
+	if f.value("mailrelay_auth_total", "XOAUTH2 unverified") != maxLogins {
+		t.Error("the logins were not counted by themselves")
 	}
 }
 

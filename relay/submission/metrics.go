@@ -8,6 +8,7 @@ const (
 	loginRefused     = "refused"
 	loginMalformed   = "malformed"
 	loginUnavailable = "unavailable"
+	loginUnverified  = "unverified"
 )
 
 // metrics are the server's counters.
