@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -30,6 +31,8 @@ type posting struct {
 	// issuer is the name of the Issuer, in the relay's namespace, that signs certificates of
 	// clients.
 	issuer string
+	// tokens is what can be said of service account tokens.
+	tokens readiness.Tokens
 	// loaded are the versions of the credentials that all ready pods have loaded.
 	loaded map[types.NamespacedName]version
 	// refused are the senders of users that an upstream does not take mail from.
@@ -49,10 +52,11 @@ func NewBoard() *Board {
 func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh posting, all []types.NamespacedName) {
 	b.mu.Lock()
 	old, known := b.relays[relay]
-	b.relays[relay] = posting{ca: fresh.ca, issuer: fresh.issuer, loaded: maps.Clone(fresh.loaded), refused: maps.Clone(fresh.refused)}
+	fresh.loaded, fresh.refused = maps.Clone(fresh.loaded), maps.Clone(fresh.refused)
+	b.relays[relay] = fresh
 	b.mu.Unlock()
 	for _, user := range all {
-		if known && old.ca == fresh.ca && old.issuer == fresh.issuer && old.loaded[user] == fresh.loaded[user] && reflect.DeepEqual(old.refused[user], fresh.refused[user]) {
+		if known && old.tellsTheSame(&fresh, user) {
 			continue
 		}
 		wake := event.GenericEvent{Object: &v1alpha1.RelayUser{
@@ -64,6 +68,12 @@ func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh post
 			return
 		}
 	}
+}
+
+// tellsTheSame reports whether a user hears the same of two postings.
+func (p *posting) tellsTheSame(other *posting, user types.NamespacedName) bool {
+	return p.ca == other.ca && p.issuer == other.issuer && p.tokens == other.tokens &&
+		p.loaded[user] == other.loaded[user] && reflect.DeepEqual(p.refused[user], other.refused[user])
 }
 
 func (b *Board) forget(relay types.NamespacedName) {
@@ -88,6 +98,13 @@ func (b *Board) signer(relay types.NamespacedName) (issuer string, known bool) {
 	defer b.mu.Unlock()
 	posted, known := b.relays[relay]
 	return posted.issuer, known
+}
+
+// tokensOf is what a relay's pods can do with service account tokens.
+func (b *Board) tokensOf(relay types.NamespacedName) readiness.Tokens {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.relays[relay].tokens
 }
 
 // hasLoaded reports whether all ready pods of a relay have loaded this version of a user's

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim"
@@ -25,6 +26,8 @@ type MailRelayReconciler struct {
 	CA OperatorCA
 	// Poller asks the relay pods for their state.
 	Poller Poller
+	// Tokens knows the keys that relays verify service account tokens with.
+	Tokens TokenIssuer
 	// CertManager knows whether the kinds of cert-manager are there.
 	CertManager *CertManager
 	// Board tells the RelayUser loop what the relays have loaded.
@@ -34,7 +37,9 @@ type MailRelayReconciler struct {
 	Now func() time.Time
 
 	memories memories
-	pace     pace
+	// wake takes relays that shall look again.
+	wake chan event.GenericEvent
+	pace pace
 }
 
 // step is one part of a pass over a MailRelay. Steps run in order, and an error of one does

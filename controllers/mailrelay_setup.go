@@ -26,7 +26,7 @@ const workers = 8
 // SetupWithManager starts the loop over MailRelays and all that wakes it, also CertManager,
 // which needs the loop's watches.
 func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	wake := make(chan event.GenericEvent, 1)
+	r.wake = make(chan event.GenericEvent, 1)
 	dnsChanged := make(chan event.GenericEvent, 64)
 	r.DNS.Changed = func(relay types.NamespacedName) { wakeOne(relay, dnsChanged) }
 	toSelf := &handler.EnqueueRequestForObject{}
@@ -43,7 +43,7 @@ func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.RelayUser{}, handler.EnqueueRequestsFromMapFunc(relayOfUser)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfSecret)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfNamespace)).
-		WatchesRawSource(source.Channel(wake, toSelf)).
+		WatchesRawSource(source.Channel(r.wake, toSelf)).
 		WatchesRawSource(source.Channel(dnsChanged, toSelf)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RecoverPanic: ptr(true), RateLimiter: r.pace.start()}).
 		Build(r)
@@ -53,11 +53,11 @@ func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return r.CertManager.setupWithManager(mgr, func(kind client.Object) error {
 		owner := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.MailRelay{}, handler.OnlyControllerOwner())
 		return c.Watch(source.Kind(mgr.GetCache(), kind, owner))
-	}, func(ctx context.Context) { r.wakeAll(ctx, wake) })
+	}, r.wakeAll)
 }
 
 // wakeAll makes every relay look again.
-func (r *MailRelayReconciler) wakeAll(ctx context.Context, wake chan<- event.GenericEvent) {
+func (r *MailRelayReconciler) wakeAll(ctx context.Context) {
 	relays := &v1alpha1.MailRelayList{}
 	if err := r.Client.List(ctx, relays); err != nil {
 		// They look again by themselves within the poll interval.
@@ -66,7 +66,7 @@ func (r *MailRelayReconciler) wakeAll(ctx context.Context, wake chan<- event.Gen
 	}
 	for i := range relays.Items {
 		select {
-		case wake <- event.GenericEvent{Object: &relays.Items[i]}:
+		case r.wake <- event.GenericEvent{Object: &relays.Items[i]}:
 		case <-ctx.Done():
 			return
 		}

@@ -28,6 +28,8 @@ type memory struct {
 	// newestCA is the number of the newest generation of the CA that was made: the cache may
 	// not show it yet.
 	newestCA int
+	// keyMissed is when a pod last missed the key of a token.
+	keyMissed time.Time
 	// nudges by pod.
 	nudges map[types.UID]nudge
 	// emptySince is when the queue of a relay in deletion was first seen empty.

@@ -107,6 +107,11 @@ func tooPowerful(rule *rbacv1.PolicyRule) (problems []string) {
 			problems = append(problems, "verb "+verb)
 		}
 	}
+	for _, path := range rule.NonResourceURLs {
+		if !slices.Contains([]string{"/.well-known/openid-configuration", "/openid/v1/jwks"}, path) || writes(rule) {
+			problems = append(problems, "more of the API server than its issuer: "+path)
+		}
+	}
 	for _, resource := range rule.Resources {
 		_, sub, _ := strings.Cut(resource, "/")
 		if slices.Contains([]string{"exec", "attach", "portforward", "proxy", "ephemeralcontainers", "token"}, sub) {
@@ -138,6 +143,8 @@ func TestTooPowerful(t *testing.T) {
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"*"}},
 		{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create"}},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "create"}},
+		{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}},
+		{NonResourceURLs: []string{"/openid/v1/jwks"}, Verbs: []string{"post"}},
 		{APIGroups: []string{rbacv1.GroupName}, Resources: []string{"clusterroles"}, Verbs: []string{"escalate"}},
 		{APIGroups: []string{rbacv1.GroupName}, Resources: []string{"rolebindings"}, Verbs: []string{"create"}},
 	} {

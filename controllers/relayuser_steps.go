@@ -139,6 +139,10 @@ func (r *RelayUserReconciler) awaitLoaded(_ context.Context, s *userScope) error
 	if s.secret == nil {
 		return nil
 	}
+	if resources.Uses(s.user, v1alpha1.KindServiceAccount) {
+		tokens := r.Board.tokensOf(relayRef(s.user))
+		s.facts.Tokens = &tokens
+	}
 	s.facts.Loaded = s.wasReady() && !s.fresh ||
 		r.Board.hasLoaded(relayRef(s.user), client.ObjectKeyFromObject(s.user), versionOf(s.secret))
 	return nil

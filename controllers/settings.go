@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/tokenissuer"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -22,6 +23,13 @@ type Settings struct {
 // Poller asks a relay pod for its state.
 type Poller interface {
 	Poll(ctx context.Context, target poll.Target) (*config.Report, error)
+}
+
+// TokenIssuer knows who issues the service account tokens of the cluster.
+type TokenIssuer interface {
+	State() tokenissuer.State
+	// Ask has it look again soon.
+	Ask()
 }
 
 // OperatorCA is the CA that relays know the operator by.

@@ -8,6 +8,7 @@ import (
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/operatorca"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/tokenissuer"
 )
 
 // pollTimeout is how long a pod may take to tell its state.
@@ -56,10 +58,15 @@ func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca Operator
 	}
 	board := NewBoard()
 	recorder := mgr.GetEventRecorder("mailrelay-operator")
+	api, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("reach the API server's discovery: %w", err)
+	}
+	issuer := tokenissuer.New(api.RESTClient())
 	certManager := &CertManager{Client: mgr.GetClient(), Cache: mgr.GetCache()}
 	relays := &MailRelayReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Settings: settings,
-		CA: ca, Poller: poller, CertManager: certManager, Board: board, DNS: dns, Now: time.Now,
+		CA: ca, Poller: poller, Tokens: issuer, CertManager: certManager, Board: board, DNS: dns, Now: time.Now,
 	}
 	users := &RelayUserReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board,
@@ -68,6 +75,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca Operator
 		if err := part.SetupWithManager(mgr); err != nil {
 			return err
 		}
+	}
+	issuer.Changed = relays.wakeAll
+	if err := mgr.Add(issuer); err != nil {
+		return fmt.Errorf("follow the issuer of service account tokens: %w", err)
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// applyConfig writes relay.yaml and the CAs that the relay knows the operator and clients by. A spec that
+// applyConfig writes relay.yaml, the CAs that the relay knows the operator and clients by, and
+// the keys that it verifies service account tokens with. A spec that
 // the relay could not read changes nothing: the pods keep what they have.
 func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 	if s.dkim.unknown {
@@ -33,8 +34,12 @@ func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
+	tokenKeys, err := r.tokenKeys(ctx, s)
+	if err != nil {
+		return err
+	}
 	return r.applyMounted(ctx, s, resources.ConfigSecret(s.relay, resources.ConfigFiles{
-		RelayYAML: relayYAML, OperatorCA: operatorCA, ClientCAs: trust.Encode(s.trust.Clients()), DecoyKey: decoyKey,
+		RelayYAML: relayYAML, OperatorCA: operatorCA, ClientCAs: trust.Encode(s.trust.Clients()), TokenKeys: tokenKeys, DecoyKey: decoyKey,
 	}))
 }
 

@@ -38,6 +38,7 @@ func (r *MailRelayReconciler) observePods(ctx context.Context, s *scope) error {
 		s.facts.Pods[i].Outdated = outdated(reports[i], s.loadable())
 	}
 	setReports(s)
+	r.askForKeys(s)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 		all = append(all, client.ObjectKeyFromObject(&list.Items[i]))
 	}
 	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{
-		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()),
+		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()), tokens: r.tokensFact(s),
 		loaded: loadedUsers(s), refused: refusedSenders(s, list.Items),
 	}, all)
 	return nil
@@ -56,11 +56,16 @@ func loadedUsers(s *scope) map[types.NamespacedName]version {
 	loaded := map[types.NamespacedName]version{}
 	for i := range s.users {
 		user := &s.users[i]
-		if shardLoaded(s, resources.UsersDir(users.Shard(user.user.Name))) {
+		if shardLoaded(s, resources.UsersDir(users.Shard(user.user.Name))) && (len(user.user.Subjects) == 0 || tokenKeysLoaded(s)) {
 			loaded[client.ObjectKeyFromObject(user.object)] = user.secret
 		}
 	}
 	return loaded
+}
+
+// tokenKeysLoaded reports whether every ready pod can verify tokens.
+func tokenKeysLoaded(s *scope) bool {
+	return s.memory.secrets[resources.ConfigName(s.relay)].keys[resources.TokenKeysKey] && shardLoaded(s, resources.ConfigDir)
 }
 
 func shardLoaded(s *scope, directory string) bool {

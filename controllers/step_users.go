@@ -73,7 +73,7 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 // so it is refused: both loops decide by this, and the user's own says why.
 func grant(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[string]string) (config.User, access.Decision) {
 	decision := access.Decide(relay, user, namespace)
-	granted := config.User{Name: resources.Username(user), Senders: decision.Senders}
+	granted := config.User{Name: resources.Username(user), Senders: decision.Senders, Subjects: resources.TokenSubjects(user)}
 	decision.Limit(&granted, resources.SharingPods(relay))
 	// One user must not fill the volume for all.
 	granted.MaxQueued = cmp.Or(granted.MaxQueued, config.DefaultMaxQueued)

@@ -27,10 +27,20 @@ type UserFacts struct {
 	CAKnown bool
 	// SecretWritten is set when the credentials are in their Secret.
 	SecretWritten bool
+	// Tokens are those of a user with a service account, nil for others.
+	Tokens *Tokens
 	// Loaded is set when every ready relay pod has loaded the credentials, or once had.
 	Loaded bool
 	// SendersRefused are the user's senders whose mail an upstream does not take.
 	SendersRefused []config.SenderReport
+}
+
+// Tokens is what is known of the tokens of service accounts.
+type Tokens struct {
+	// Verifiable is set when the relay has got keys to verify them with.
+	Verifiable bool
+	// Problem says why the newest keys cannot be had, and what to do; empty when they can.
+	Problem string
 }
 
 // RelayUser decides all conditions of a RelayUser.
@@ -54,9 +64,10 @@ var userReady = condition[*UserFacts]{
 		relayHasCA,         // Without a CA the app could not verify the relay
 		relayGoesOn,        // A paused one takes up nothing new
 		credentialsWritten, // The app can read them
+		tokensVerifiable,   // The relay has the keys for tokens
 		credentialsLoaded,  // and the relay knows them
 	},
-	holds: always[*UserFacts]("CredentialsReady", "apps can log in with the credentials in the Secret"),
+	holds: userCanLogIn,
 }
 
 // sendersAccepted is false while mail of the user is held since an upstream does not take its
@@ -70,7 +81,7 @@ var sendersAccepted = condition[*UserFacts]{
 // userReconciling is true while the operator works towards spec.
 var userReconciling = condition[*UserFacts]{
 	name:       v1alpha1.ConditionReconciling,
-	predicates: []predicate[*UserFacts]{relayHasCA, credentialsLoaded},
+	predicates: []predicate[*UserFacts]{relayHasCA, tokensVerifiable, credentialsLoaded},
 	holds:      always[*UserFacts]("UpToDate", "nothing is under way"),
 }
 
@@ -126,6 +137,27 @@ func credentialsWritten(f *UserFacts) *finding {
 		return nil
 	}
 	return &finding{reason: "WritingCredentials", message: "the credentials are being written"}
+}
+
+func tokensVerifiable(f *UserFacts) *finding {
+	if f.Tokens == nil || f.Tokens.Verifiable || f.Tokens.Problem == "" {
+		return nil
+	}
+	return &finding{reason: "TokenKeysUnknown", message: fmt.Sprintf(
+		"MailRelay %s cannot verify tokens of service accounts: %s; this one goes on by itself", f.Relay, f.Tokens.Problem)}
+}
+
+func userCanLogIn(f *UserFacts) finding {
+	switch {
+	case f.Tokens == nil:
+		return finding{reason: "CredentialsReady", message: "apps can log in with the credentials in the Secret"}
+	case f.Tokens.Problem != "":
+		return finding{reason: "TokenKeysOutdated", message: fmt.Sprintf(
+			"apps can log in, but no longer when the cluster changes the keys of its tokens: %s", f.Tokens.Problem)}
+	default:
+		return finding{reason: "CredentialsReady", message: fmt.Sprintf(
+			"pods of service account %s can log in with a token of the audience in the Secret", f.User.Spec.Authentication.ServiceAccount.Name)}
+	}
 }
 
 func credentialsLoaded(f *UserFacts) *finding {

@@ -28,12 +28,21 @@ func TestRelayUser(t *testing.T) {
 		{"relay paused", func(f *UserFacts) { f.RelayPaused, f.SecretWritten, f.Loaded = true, false, false }, "RelayPaused", no, no, yes},
 		{"relay paused later", func(f *UserFacts) { f.RelayPaused = true }, "CredentialsReady", yes, no, no},
 		{"not written", func(f *UserFacts) { f.SecretWritten, f.Loaded = false, false }, "WritingCredentials", no, no, no},
+		{"tokens", func(f *UserFacts) { f.Tokens = &Tokens{Verifiable: true} }, "CredentialsReady", yes, no, no},
+		{"tokens, keys outdated", func(f *UserFacts) { f.Tokens = &Tokens{Verifiable: true, Problem: "forbidden"} }, "TokenKeysOutdated", yes, no, no},
+		{"tokens without keys", func(f *UserFacts) { f.Tokens, f.Loaded = &Tokens{Problem: "forbidden"}, false }, "TokenKeysUnknown", no, yes, no},
+		{"tokens, keys on their way", func(f *UserFacts) { f.Tokens, f.Loaded = &Tokens{}, false }, "LoadingCredentials", no, yes, no},
 		{"not loaded", func(f *UserFacts) { f.Loaded = false }, "LoadingCredentials", no, yes, no},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			facts := &UserFacts{
-				User:  &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Generation: 2}},
+				User: &v1alpha1.RelayUser{
+					ObjectMeta: metav1.ObjectMeta{Generation: 2},
+					Spec: v1alpha1.RelayUserSpec{Authentication: &v1alpha1.UserAuthentication{
+						ServiceAccount: &v1alpha1.ServiceAccountAuthentication{Name: "checkout"},
+					}},
+				},
 				Relay: "mail/relay", RelayExists: true, CAKnown: true, SecretWritten: true, Loaded: true,
 			}
 			tc.change(facts)

@@ -32,6 +32,9 @@ func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, c Cr
 	if len(c.Password) > 0 {
 		data[PasswordKey] = c.Password
 	}
+	if Uses(user, v1alpha1.KindServiceAccount) {
+		data[AudienceKey] = []byte(TokenAudience(relay))
+	}
 	if SubmissionEnabled(relay) {
 		setPort(data, "smtp", host, "starttls", SubmissionPort)
 		data["submission-port"] = data["port"]

@@ -22,11 +22,14 @@ const (
 	// ClientCAKey are the CAs that sign certificates of clients.
 	ClientCAKey = "client-ca.crt"
 	DecoyKeyKey = "decoy-key"
-	UsersKey    = "users.yaml"
-	CAKey       = "ca.crt"
-	UsernameKey = "username"
-	PasswordKey = "password"
-	DKIMKey     = "dkim.key"
+	// TokenKeysKey is the issuer of service account tokens, with its keys.
+	TokenKeysKey = "token-keys.json"
+	UsersKey     = "users.yaml"
+	CAKey        = "ca.crt"
+	UsernameKey  = "username"
+	PasswordKey  = "password"
+	AudienceKey  = "token-audience"
+	DKIMKey      = "dkim.key"
 
 	ClientIDKey     = "client-id"
 	ClientSecretKey = "client-secret"

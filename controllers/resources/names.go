@@ -66,6 +66,19 @@ func Host(relay *v1alpha1.MailRelay) string {
 	return relay.Name + "." + relay.Namespace + ".svc"
 }
 
+// TokenAudience is what the token of a service account must be for to log in at a relay.
+func TokenAudience(relay *v1alpha1.MailRelay) string {
+	return "mailrelay.dev/" + relay.Namespace + "/" + relay.Name
+}
+
+// TokenSubjects are the subjects of the tokens that a user logs in with.
+func TokenSubjects(user *v1alpha1.RelayUser) []string {
+	if !Uses(user, v1alpha1.KindServiceAccount) {
+		return nil
+	}
+	return []string{"system:serviceaccount:" + user.Namespace + ":" + user.Spec.Authentication.ServiceAccount.Name}
+}
+
 // CredentialsName is the name of the Secret that a user's credentials are written to.
 func CredentialsName(user *v1alpha1.RelayUser) string {
 	if user.Spec.SecretName != "" {

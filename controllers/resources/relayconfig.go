@@ -31,7 +31,10 @@ func RelayConfig(relay *v1alpha1.MailRelay, clusterDomain string) *config.Config
 		TLS:       tlsConfig(relay.Spec.TLS),
 		Upstreams: upstreamConfigs(relay),
 		Routes:    routeConfigs(relay.Spec.Routes),
-		Users:     config.Users{Files: userFiles()},
+		Users: config.Users{
+			Files:  userFiles(),
+			Tokens: config.Tokens{Audience: TokenAudience(relay), KeysFile: path.Join(ConfigDir, TokenKeysKey)},
+		},
 		Queue: config.Queue{
 			Directory:    SpoolDir,
 			Lifetime:     duration(relay.Spec.Queue.Lifetime),

@@ -17,6 +17,8 @@ type ConfigFiles struct {
 	OperatorCA []byte
 	// ClientCAs are the CAs that sign certificates of clients; empty while there are none.
 	ClientCAs []byte
+	// TokenKeys are the issuer of service account tokens and its keys; empty until they are known.
+	TokenKeys []byte
 	// DecoyKey is the key for unknown users that relay.yaml has, for the operator to read back.
 	DecoyKey string
 }
@@ -30,6 +32,9 @@ func ConfigSecret(relay *v1alpha1.MailRelay, files ConfigFiles) *corev1ac.Secret
 	}
 	if len(files.ClientCAs) > 0 {
 		data[ClientCAKey] = files.ClientCAs
+	}
+	if len(files.TokenKeys) > 0 {
+		data[TokenKeysKey] = files.TokenKeys
 	}
 	return mounted(relay, ConfigName(relay), data)
 }
