@@ -35,6 +35,31 @@ func (a *Applier) Apply(ctx context.Context, owner client.Object, desired runtim
 	if err != nil {
 		return nil, err
 	}
+	live, err := a.ensure(ctx, owner, want)
+	if err != nil {
+		return nil, err
+	}
+	if live, err = a.adopt(ctx, live); err != nil {
+		return nil, fmt.Errorf("%s: %w", describe(want), err)
+	}
+	current, err := upToDate(live, want)
+	if err != nil || current {
+		return live, err
+	}
+	return a.patch(ctx, live, want)
+}
+
+// Ensure makes the object that desired describes exist, controlled by owner, and returns it. One
+// that exists is not changed: it is for objects that are immutable.
+func (a *Applier) Ensure(ctx context.Context, owner client.Object, desired runtime.ApplyConfiguration) (client.Object, error) {
+	want, err := a.render(owner, desired)
+	if err != nil {
+		return nil, err
+	}
+	return a.ensure(ctx, owner, want)
+}
+
+func (a *Applier) ensure(ctx context.Context, owner client.Object, want *unstructured.Unstructured) (client.Object, error) {
 	live, err := a.read(ctx, want)
 	if apierrors.IsNotFound(err) {
 		live, err = a.create(ctx, want)
@@ -45,14 +70,7 @@ func (a *Applier) Apply(ctx context.Context, owner client.Object, desired runtim
 	if !metav1.IsControlledBy(live, owner) {
 		return nil, &NotOursError{Kind: want.GetKind(), Name: want.GetName()}
 	}
-	if live, err = a.adopt(ctx, live); err != nil {
-		return nil, fmt.Errorf("%s: %w", describe(want), err)
-	}
-	current, err := upToDate(live, want)
-	if err != nil || current {
-		return live, err
-	}
-	return a.patch(ctx, live, want)
+	return live, nil
 }
 
 // render turns an apply configuration into the object to be written, with owner as its
