@@ -16,6 +16,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -129,6 +130,7 @@ func (f *fleet) Poll(ctx context.Context, target poll.Target) (*config.Report, e
 func (f *fleet) load(ctx context.Context, pod *fleetPod) error {
 	relay := &v1alpha1.MailRelay{ObjectMeta: metav1.ObjectMeta{Namespace: pod.key.Namespace, Name: pod.relay}}
 	pod.report.Loaded = map[string]string{}
+	pod.report.Certificates = nil
 	for name, directory := range resources.MountedSecrets(relay) {
 		secret := &corev1.Secret{}
 		err := f.client.Get(ctx, client.ObjectKey{Namespace: pod.key.Namespace, Name: name}, secret)
@@ -136,8 +138,29 @@ func (f *fleet) load(ctx context.Context, pod *fleetPod) error {
 			return err
 		}
 		pod.report.Loaded[directory] = config.DirHash(secret.Data)
+		switch directory {
+		case resources.TLSDir:
+			pod.show(config.InternalCertificate, "relay."+pod.key.Namespace+".svc", secret)
+		case resources.ExternalDir:
+			pod.show(config.ExternalCertificate, "mail.example.com", secret)
+		}
 	}
 	return nil
+}
+
+// show reports that both ports show a certificate.
+func (p *fleetPod) show(name, host string, secret *corev1.Secret) {
+	leaf := trust.Parse(secret.Data[corev1.TLSCertKey])
+	if leaf == nil {
+		return
+	}
+	report := config.CertificateReport{Name: name, NotAfter: leaf.NotAfter, Fingerprint: config.Fingerprint(leaf)}
+	for _, port := range []int{465, 587} {
+		report.Served = append(report.Served, config.ServedReport{
+			Host: host, Port: port, NotAfter: leaf.NotAfter, Fingerprint: report.Fingerprint, Issuer: leaf.Issuer.CommonName,
+		})
+	}
+	p.report.Certificates = append(p.report.Certificates, report)
 }
 
 // writeCounter counts the operator's writes by namespace, events and leases aside.

@@ -26,7 +26,10 @@ func setReports(s *scope) {
 	}
 	s.memory.queued = s.facts.Queue.Messages
 	s.relay.Status.Queue = shownQueue(s.before.Status.Queue, s.facts.Queue)
-	s.relay.Status.Certificates = certificatesOf(s)
+	// What a pod has not looked at since it changed will be there soon.
+	if s.facts.Served = served(s); s.facts.Served != nil {
+		s.relay.Status.Certificates = s.facts.Served
+	}
 	s.relay.Status.Upstreams = upstreamsOf(s)
 }
 
@@ -63,27 +66,4 @@ func shownQueue(shown, fresh *v1alpha1.QueueStatus) *v1alpha1.QueueStatus {
 		return shown
 	}
 	return fresh
-}
-
-// certificatesOf are the certificates that the pods serve, each with its earliest end.
-func certificatesOf(s *scope) []v1alpha1.CertificateStatus {
-	var certificates []v1alpha1.CertificateStatus
-	for _, name := range []string{"internal", "external"} {
-		var earliest time.Time
-		for i := range s.facts.Pods {
-			if s.facts.Pods[i].Report == nil {
-				continue
-			}
-			for _, c := range s.facts.Pods[i].Report.Certificates {
-				if c.Name == name && (earliest.IsZero() || c.NotAfter.Before(earliest)) {
-					earliest = c.NotAfter
-				}
-			}
-		}
-		if !earliest.IsZero() {
-			notAfter := metav1.NewTime(earliest.Truncate(time.Second))
-			certificates = append(certificates, v1alpha1.CertificateStatus{Name: name, NotAfter: &notAfter})
-		}
-	}
-	return certificates
 }

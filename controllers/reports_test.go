@@ -1,6 +1,9 @@
 package controllers
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,11 +23,15 @@ func TestReportsAreSummedUp(t *testing.T) {
 	s.facts.Pods = []readiness.Pod{
 		{Ready: true, Report: &config.Report{
 			Queue:        config.QueueReport{Messages: 2, Oldest: noon.Add(-time.Minute)},
-			Certificates: []config.CertificateReport{{Name: "internal", NotAfter: noon.Add(2 * time.Hour)}},
+			Certificates: []config.CertificateReport{{Name: "internal", Served: showed("relay", "aa", 2*time.Hour, 465, 587)}},
 		}},
 		{Ready: true, Report: &config.Report{
-			Queue:        config.QueueReport{Messages: 3, Oldest: noon.Add(-time.Hour + 300*time.Millisecond)},
-			Certificates: []config.CertificateReport{{Name: "internal", NotAfter: noon.Add(time.Hour)}, {Name: "external", NotAfter: noon.Add(time.Minute)}},
+			Queue: config.QueueReport{Messages: 3, Oldest: noon.Add(-time.Hour + 300*time.Millisecond)},
+			Certificates: []config.CertificateReport{
+				{Name: "external", Served: showed("mail.example.com", "cc", time.Hour, 587, 465)},
+				{Name: "internal", Served: showed("relay", "bb", time.Hour, 465)},
+				{Name: "internal", Served: showed("relay", "aa", 2*time.Hour, 465)},
+			},
 		}},
 		{Name: "silent"},
 	}
@@ -33,22 +40,37 @@ func TestReportsAreSummedUp(t *testing.T) {
 	if status.ReadyReplicas != 2 || status.Queue.Messages != 5 || !status.Queue.Oldest.Time.Equal(noon.Add(-time.Hour)) || !status.Queue.Observed.Time.Equal(noon) {
 		t.Errorf("ready %d, queue %+v", status.ReadyReplicas, status.Queue)
 	}
-	if c := status.Certificates; len(c) != 2 || c[0].Name != "internal" || !c[0].NotAfter.Time.Equal(noon.Add(time.Hour)) {
-		t.Errorf("certificates = %+v, want the earliest end of each", c)
+	var lines []string
+	for _, c := range status.Certificates {
+		lines = append(lines, fmt.Sprint(c.Name, " ", c.Host, " ", c.Ports, " ", c.Fingerprint, " ", c.NotAfter.Sub(noon)))
+	}
+	want := []string{"internal relay [465 587] aa 2h0m0s", "internal relay [465] bb 1h0m0s", "external mail.example.com [465 587] cc 1h0m0s"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("certificates are\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 	if s.memory.queued != 5 {
 		t.Errorf("remembered %d messages", s.memory.queued)
 	}
 }
 
+// showed is what a pod saw of its ports.
+func showed(host, fingerprint string, ends time.Duration, ports ...int) []config.ServedReport {
+	var reports []config.ServedReport
+	for _, port := range ports {
+		reports = append(reports, config.ServedReport{Host: host, Port: port, Fingerprint: fingerprint, NotAfter: noon.Add(ends)})
+	}
+	return reports
+}
+
 func TestNoReportLeavesTheOldNumbers(t *testing.T) {
 	t.Parallel()
 	relay := &v1alpha1.MailRelay{}
 	relay.Status.Queue = &v1alpha1.QueueStatus{Messages: 4}
+	relay.Status.Certificates = []v1alpha1.CertificateStatus{{Name: "internal"}}
 	s := newScope(relay, &memory{}, noon)
 	s.facts.Pods = []readiness.Pod{{Name: "silent"}}
 	setReports(s)
-	if s.facts.Queue != nil || relay.Status.Queue.Messages != 4 {
+	if s.facts.Queue != nil || relay.Status.Queue.Messages != 4 || len(relay.Status.Certificates) != 1 {
 		t.Errorf("fact %+v, status %+v", s.facts.Queue, relay.Status.Queue)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -64,6 +63,9 @@ func (r *MailRelayReconciler) findIssuer(ctx context.Context, s *scope, ref *v1a
 	return err
 }
 
+// meanwhile is what becomes of clients until a person has mended the Secret.
+const meanwhile = "until then clients are shown what was last good, if anything"
+
 // copyExternal copies the certificate of a person's Secret into the one that pods mount.
 func (r *MailRelayReconciler) copyExternal(ctx context.Context, s *scope, name string) error {
 	source, err := liveSecret(ctx, r.Live, s.relay.Namespace, name)
@@ -72,18 +74,17 @@ func (r *MailRelayReconciler) copyExternal(ctx context.Context, s *scope, name s
 	}
 	if source == nil {
 		s.facts.ExternalProblem = fmt.Sprintf(
-			"spec.tls.secretRef names Secret %s, which does not exist: create it with tls.crt and tls.key; the relay goes on by itself", name)
+			"spec.tls.secretRef names Secret %s, which does not exist: create it with tls.crt and tls.key; %s", name, meanwhile)
 		return nil
 	}
-	certificate, key := source.Data[corev1.TLSCertKey], source.Data[corev1.TLSPrivateKeyKey]
-	if len(certificate) == 0 || len(key) == 0 {
-		s.facts.ExternalProblem = fmt.Sprintf("Secret %s of spec.tls.secretRef lacks tls.crt or tls.key: add them", name)
+	if problem := checkExternal(source, s.relay.Spec.TLS, s.facts.Now); problem != "" {
+		s.facts.ExternalInvalid = problem + "; " + meanwhile
 		return nil
 	}
 	if err := r.removeIssuedSecret(ctx, s); err != nil {
 		return err
 	}
-	return r.applyMounted(ctx, s, resources.ExternalTLSSecret(s.relay, certificate, key))
+	return r.applyMounted(ctx, s, resources.ExternalTLSSecret(s.relay, source.Data))
 }
 
 // removeExternalSecret takes the certificate away from the pods when none is asked for.

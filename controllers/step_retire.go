@@ -42,7 +42,7 @@ func (r *MailRelayReconciler) applyTrust(ctx context.Context, s *scope) error {
 func (r *MailRelayReconciler) retire(ctx context.Context, s *scope, generation *trust.Generation) error {
 	name := resources.CAName(s.relay, generation.Number)
 	if generation.Issues {
-		if !s.trust.TakenOver() || !everyPodHas(s, resources.TLSDir) {
+		if !s.trust.TakenOver() || !everyPodShowsLeaf(s) {
 			return nil
 		}
 		_, err := r.applier().Remove(ctx, s.relay, &cmv1.Issuer{ObjectMeta: named(s.relay, name)})
@@ -60,15 +60,14 @@ func (r *MailRelayReconciler) retire(ctx context.Context, s *scope, generation *
 	return r.removeCertificateSecret(ctx, s, name)
 }
 
-// everyPodHas reports whether each pod that runs, or may be about to, says that it has loaded
-// the newest content of a directory.
-func everyPodHas(s *scope, directory string) bool {
+// everyPodShowsLeaf reports whether each pod that runs, or may be about to, shows its clients
+// the newest certificate.
+func everyPodShowsLeaf(s *scope) bool {
 	for i := range s.facts.Pods {
 		if phase := s.pods[i].Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 			continue
 		}
-		report := s.facts.Pods[i].Report
-		if report == nil || report.Loaded[directory] != s.hashes[directory] {
+		if !showsLeaf(s, &s.facts.Pods[i]) {
 			return false
 		}
 	}

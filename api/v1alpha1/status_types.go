@@ -54,10 +54,10 @@ type MailRelayStatus struct {
 	// +optional
 	// +listType=atomic
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
-	// certificates are what the relay pods serve.
+	// certificates are what clients of the relay pods are shown: one entry while all pods show the
+	// same for a name, on both ports.
 	// +optional
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
 	// trust is what apps must trust, and where they find it.
 	// +optional
@@ -93,13 +93,29 @@ type Endpoint struct {
 	TLS string `json:"tls"`
 }
 
-// CertificateStatus is a certificate as the relay pods serve it.
+// CertificateStatus is a certificate that clients of the relay pods are shown. The pods find out
+// by handshakes on their own ports, every minute and whenever a certificate changes.
 type CertificateStatus struct {
-	// name is "internal" or "external".
+	// name is internal, for the names inside the cluster, or external.
 	Name string `json:"name"`
-	// notAfter is when the certificate ends; the earliest over all pods.
+	// host that the client asks for by SNI.
+	Host string `json:"host"`
+	// ports that show it: 465, 587 or both.
+	// +listType=set
+	Ports []int32 `json:"ports"`
+	// notAfter is when the certificate ends.
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+	// fingerprint is the SHA-256 of the certificate, in hexadecimal.
+	Fingerprint string `json:"fingerprint"`
+	// issuer is the common name of what signed it.
+	// +optional
+	Issuer string `json:"issuer,omitempty"`
+	// verified is whether clients accept it for the host: those that trust the CAs of status.trust
+	// an internal one, those that trust the public CAs, or the CA in its Secret, an external one.
+	// It is missing while pods still show a certificate that has been replaced.
+	// +optional
+	Verified *bool `json:"verified,omitempty"`
 }
 
 // TrustStatus is the internal CA of a relay, of which there is always a generation that signs

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	// A scratch image has no CA certificates of its own.
+	_ "golang.org/x/crypto/x509roots/fallback"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"

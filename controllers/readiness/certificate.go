@@ -6,7 +6,7 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 )
 
-// certificateReady is true when the relay's certificates are issued.
+// certificateReady is true when the relay's certificates are issued, and clients are shown them.
 var certificateReady = condition[*Facts]{
 	name: v1alpha1.ConditionCertificateReady,
 	predicates: []predicate[*Facts]{
@@ -14,6 +14,9 @@ var certificateReady = condition[*Facts]{
 		externalCertificateIsWanted, // What the certificate for external names needs is there
 		certificatesAreIssued,       // cert-manager says so for the present generation
 		certificateIsComplete,       // and its Secret can be mounted
+		certificatesAreValid,        // No client accepts one that has ended
+		certificatesAreTrusted,      // or whose CA it does not know
+		certificatesAreServed,       // and what counts is what clients are shown
 	},
 	holds: always[*Facts]("Issued", "the certificates are issued"),
 }
@@ -30,10 +33,14 @@ func certManagerIsInstalled(f *Facts) *finding {
 }
 
 func externalCertificateIsWanted(f *Facts) *finding {
-	if f.ExternalProblem == "" {
+	switch {
+	case f.ExternalProblem != "":
+		return &finding{reason: "ExternalCertificateMissing", message: f.ExternalProblem}
+	case f.ExternalInvalid != "":
+		return &finding{reason: "ExternalCertificateInvalid", message: f.ExternalInvalid}
+	default:
 		return nil
 	}
-	return &finding{reason: "ExternalCertificateMissing", message: f.ExternalProblem}
 }
 
 func certificatesAreIssued(f *Facts) *finding {

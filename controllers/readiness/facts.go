@@ -32,8 +32,11 @@ type Facts struct {
 	// Certificates of the relay that cert-manager issues.
 	Certificates []Certificate
 	// ExternalProblem says what keeps the certificate for external names from being issued
-	// or copied; empty when nothing does.
-	ExternalProblem string
+	// or copied, and ExternalInvalid what is wrong with one that is there; empty when nothing
+	// does.
+	ExternalProblem, ExternalInvalid string
+	// Served are the certificates that clients of the pods are shown; nil when no pod has looked.
+	Served []v1alpha1.CertificateStatus
 	// CertificateLoaded is set when the Secret for the in-cluster names is complete.
 	CertificateLoaded bool
 

@@ -53,6 +53,16 @@ func dkimKeys(problem string, states ...string) []MadeDKIMKey {
 	return keys
 }
 
+// showsCertificate is one that clients see.
+func showsCertificate(name string, ends time.Time, verified bool) []v1alpha1.CertificateStatus {
+	return []v1alpha1.CertificateStatus{{Name: name, Host: "mail.example.com", NotAfter: &metav1.Time{Time: ends}, Verified: &verified}}
+}
+
+// showing is what a pod says that found its own ports wrong.
+func showing(name, problem string) *config.Report {
+	return &config.Report{Certificates: []config.CertificateReport{{Name: name, Served: []config.ServedReport{{Error: problem}}}}}
+}
+
 // withSecond adds an upstream.
 func withSecond(f *Facts) {
 	f.Relay.Spec.Upstreams = append(f.Relay.Spec.Upstreams, v1alpha1.Upstream{Name: "second", Provider: "postmark"})
@@ -124,6 +134,21 @@ func TestMailRelay(t *testing.T) {
 		{"certificate not issued", func(f *Facts) { f.Certificates[0] = Certificate{Name: "relay-tls", Message: "no luck"} }, certificate, no, "Issuing", "no luck", no},
 		{"certificate not written", func(f *Facts) { f.CertificateLoaded = false }, certificate, no, "Issuing", "Secret", no},
 		{"issuer missing", func(f *Facts) { f.ExternalProblem = "create the issuer" }, certificate, no, "ExternalCertificateMissing", "create the issuer", no},
+		{"renewal takes a while", func(f *Facts) { f.Certificates[0] = Certificate{Name: "relay-tls", Message: "soon", Spare: true} }, certificate, yes, "Issued", "", yes},
+		{"external certificate broken", func(f *Facts) { f.ExternalInvalid = "write the key anew" }, certificate, no, "ExternalCertificateInvalid", "write the key anew", no},
+		{"expired", func(f *Facts) { f.Served = showsCertificate("internal", now.Add(-time.Second), true) }, certificate, no, "CertificateExpired", "kubectl describe certificate relay-tls", no},
+		{"external one expired", func(f *Facts) {
+			f.Relay.Spec.TLS = &v1alpha1.RelayTLS{SecretRef: &v1alpha1.LocalSecretReference{Name: "theirs"}}
+			f.Served = showsCertificate("external", now.Add(-time.Second), true)
+		}, certificate, no, "CertificateExpired", "and its key into Secret theirs", no},
+		{"not trusted", func(f *Facts) { f.Served = showsCertificate("internal", now.Add(time.Hour), false) }, certificate, no, "CertificateNotTrusted", "ConfigMap relay-ca", no},
+		{"external one from a CA that only clients know", func(f *Facts) { f.Served = showsCertificate("external", now.Add(time.Hour), false) }, certificate, yes, "Issued", "", yes},
+		{"port does not answer", func(f *Facts) { f.Pods[0].Report = showing("internal", "port 587 does not answer") }, certificate, no, "CertificateNotServed", "pod relay-0: port 587 does not answer; if this lasts, see \"kubectl logs -l mailrelay.dev/relay=relay\"", no},
+		{"name not covered", func(f *Facts) { f.Pods[0].Report = showing("external", "not for that name") }, certificate, no, "CertificateNotServed", "compare spec.tls.names", no},
+		{"a pod without clients shows what it likes", func(f *Facts) {
+			f.Replicas = 2
+			f.Pods = append(f.Pods, Pod{Name: "relay-1", Report: showing("internal", "no answer")})
+		}, certificate, yes, "Issued", "", yes},
 		{"no pods yet", func(f *Facts) { f.WorkloadExists = false }, workload, no, "WaitingForCertificate", "CertificateReady", no},
 		{"no replicas", func(f *Facts) { f.Relay.Spec.Replicas, f.Replicas, f.Pods = &zero, 0, nil }, workload, no, "NoReplicas", "set it to 1", no},
 		{"no node", func(f *Facts) { f.Pods[0] = Pod{Name: "relay-0", Unschedulable: "0/3 nodes"} }, workload, no, "PodsUnschedulable", "0/3 nodes", no},

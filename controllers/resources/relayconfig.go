@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -89,6 +91,8 @@ func tlsConfig(tls *v1alpha1.RelayTLS) config.TLS {
 	out := config.TLS{Internal: keyPair(TLSDir), External: keyPair(ExternalDir)}
 	if tls != nil {
 		out.MinVersion = tls.MinVersion
+		// A wildcard is no name that a client asks for.
+		out.Names = slices.DeleteFunc(slices.Clone(tls.Names), func(name string) bool { return strings.HasPrefix(name, "*") })
 	}
 	return out
 }

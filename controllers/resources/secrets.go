@@ -50,11 +50,15 @@ func UsersSecret(relay *v1alpha1.MailRelay, shard int, users []byte) *corev1ac.S
 }
 
 // ExternalTLSSecret holds a copy of the certificate that tls.secretRef names.
-func ExternalTLSSecret(relay *v1alpha1.MailRelay, certificate, key []byte) *corev1ac.SecretApplyConfiguration {
-	return mounted(relay, ExternalTLSName(relay), map[string][]byte{
-		corev1.TLSCertKey:       certificate,
-		corev1.TLSPrivateKeyKey: key,
-	})
+func ExternalTLSSecret(relay *v1alpha1.MailRelay, source map[string][]byte) *corev1ac.SecretApplyConfiguration {
+	data := map[string][]byte{
+		corev1.TLSCertKey:       source[corev1.TLSCertKey],
+		corev1.TLSPrivateKeyKey: source[corev1.TLSPrivateKeyKey],
+	}
+	if ca := source[CAKey]; len(ca) > 0 {
+		data[CAKey] = ca
+	}
+	return mounted(relay, ExternalTLSName(relay), data)
 }
 
 func mounted(relay *v1alpha1.MailRelay, name string, data map[string][]byte) *corev1ac.SecretApplyConfiguration {

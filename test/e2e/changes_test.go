@@ -30,7 +30,7 @@ func TestChangesWorkOnEveryPodWithinSeconds(t *testing.T) {
 	keys := [][]byte{ed25519Key(t), rsaKey(t)}
 	s.secret(t, "dkim", map[string][]byte{"dkim.key": keys[1]})
 	addresses := s.startPods(t, p, func(relay *v1alpha1.MailRelay) {
-		relay.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1", SecretRef: v1alpha1.LocalSecretReference{Name: "dkim"}}}
+		relay.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s1", SecretRef: &v1alpha1.LocalSecretReference{Name: "dkim"}}}
 		// Mailpit notes who logged in by this one only.
 		relay.Spec.Upstreams[0].Auth.Mechanism = "LOGIN"
 		relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{Senders: []string{sender}}}}
