@@ -139,6 +139,41 @@ for other in held:
 print("done")
 `
 
+// keepConnecting connects to both ports without a pause until the file exists that is its
+// argument: clients that trust what they read when they started, and clients that read it anew
+// each time. It prints "failed" with what went wrong, and at the end how often each connected.
+const keepConnecting = pythonLogin + `
+import threading
+stop, counts = pathlib.Path(sys.argv[1]), {}
+
+def connect(kind, implicit):
+    counts[kind] = 0
+    while not stop.exists():
+        try:
+            trusted = context
+            if kind.startswith("current"):
+                trusted = ssl.create_default_context(cadata=pathlib.Path("` + bindings + `/certificates").read_text())
+            if implicit:
+                client = smtplib.SMTP_SSL(binding["host"], int(binding["port"]), context=trusted, timeout=20)
+            else:
+                client = smtplib.SMTP(binding["host"], int(binding["submission-port"]), timeout=20)
+                client.starttls(context=trusted)
+            client.noop()
+            client.quit()
+            counts[kind] += 1
+        except Exception as error:
+            print("failed", kind, error, flush=True)
+
+print("trusts", len(context.get_ca_certs()), flush=True)
+threads = [threading.Thread(target=connect, args=(f"{kind} {port}", port == 465)) for kind in ("previous", "current") for port in (465, 587)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+for kind, count in sorted(counts.items()):
+    print("connected", kind, count)
+`
+
 // clientScripts are the command lines of real clients, run by bash with the message on
 // standard input. Their arguments are: sender, recipient. b is the binding; host and port
 // are set, and implicit is "yes" on 465.
