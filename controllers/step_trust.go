@@ -1,7 +1,9 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 )
@@ -29,10 +32,25 @@ func (r *MailRelayReconciler) readTrust(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if exists {
-		s.bundle = []byte(published.Data[resources.CAKey])
+	if err := r.readGenerations(ctx, s); err != nil || !exists {
+		return err
 	}
-	return r.readGenerations(ctx, s)
+	s.bundle = []byte(published.Data[resources.CAKey])
+	if next := s.trust.Next(); next != nil && bytes.Contains(s.bundle, trust.Encode([]*x509.Certificate{next})) {
+		s.trust.Published = lastWrite(published)
+	}
+	return nil
+}
+
+// lastWrite is when the operator last changed an object.
+func lastWrite(object client.Object) time.Time {
+	last := object.GetCreationTimestamp().Time
+	for _, entry := range object.GetManagedFields() {
+		if entry.Manager == apply.FieldOwner && entry.Time != nil && entry.Time.After(last) {
+			last = entry.Time.Time
+		}
+	}
+	return last
 }
 
 // readGenerations finds the generations by the objects that they are made of.
@@ -113,34 +131,4 @@ func (s *scope) caNames() []string {
 		names = append(names, resources.CAName(s.relay, s.trust.All[i].Number))
 	}
 	return names
-}
-
-// rotate makes one more generation when it is time, which is all that a rotation is.
-func (s *scope) rotate() {
-	at := s.rotationTime()
-	if at.IsZero() {
-		return
-	}
-	if !at.After(s.facts.Now) {
-		s.trust.Newest++
-		s.memory.newestCA = s.trust.Newest
-		return
-	}
-	s.again(at.Sub(s.facts.Now))
-}
-
-func (s *scope) rotationTime() time.Time {
-	asked := s.relay.Annotations[resources.RotateCAAnnotation]
-	return s.trust.RotationTime(asked != "" && asked != s.rotationOf(s.trust.Newest), resources.CAOverlap(s.relay))
-}
-
-// rotationOf is the value of RotateCAAnnotation that a generation was made for, or is made for
-// now.
-func (s *scope) rotationOf(number int) string {
-	for i := range s.trust.All {
-		if g := &s.trust.All[i]; g.Number == number && g.Wanted {
-			return g.Rotation
-		}
-	}
-	return s.relay.Annotations[resources.RotateCAAnnotation]
 }

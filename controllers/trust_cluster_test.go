@@ -168,7 +168,7 @@ func TestOldCAStaysUntilTheLastPodNeedsItNoMore(t *testing.T) {
 // cert-manager makes another key when someone deletes the Secret of the generation that signs.
 func TestLostKeyOfTheCAIsReplaced(t *testing.T) {
 	c, namespace := onCluster(t)
-	c.readyRelay(t, namespace, nil)
+	c.readyRelay(t, namespace, func(r *v1alpha1.MailRelay) { r.Spec.TLS = &v1alpha1.RelayTLS{CAOverlap: &metav1.Duration{}} })
 	first := c.awaitBundle(t, namespace, 1, 2)
 	if err := c.Delete(t.Context(), secretNamed(namespace, "relay-ca-1")); err != nil {
 		t.Fatal(err)

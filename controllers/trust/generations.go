@@ -3,6 +3,7 @@ package trust
 import (
 	"crypto/x509"
 	"slices"
+	"time"
 )
 
 // Generation is one key of the CA. Its certificate is never renewed: the next generation
@@ -45,6 +46,9 @@ type Generations struct {
 	// Leaf is what the relay shows under its in-cluster names, as it is in its Secret, and
 	// LeafCA what signed it; both are nil while there is none.
 	Leaf, LeafCA *x509.Certificate
+	// Published is since when apps are given the bundle that they are given now; zero while it
+	// lacks the newest generation.
+	Published time.Time
 }
 
 // Signing is the number of the generation that signs: the one before the newest. So making one
@@ -64,6 +68,9 @@ func (g *Generations) Role(generation *Generation) Role {
 		return ClientsOnly
 	}
 }
+
+// Next is the certificate of the generation that is next; nil while it is not issued.
+func (g *Generations) Next() *x509.Certificate { return g.find(g.Newest) }
 
 // find returns a generation that is issued, nil when there is none of that number.
 func (g *Generations) find(number int) *x509.Certificate {

@@ -14,19 +14,22 @@ const together = 10 * time.Minute
 // that signed what is shown, as soon as the next generation has been published for the time
 // that apps need to see it. It is the zero time while that cannot be told.
 func (g *Generations) RotationTime(asked bool, overlap time.Duration) time.Time {
-	signing, next := g.find(g.Signing()), g.find(g.Newest)
+	signing, next := g.find(g.Signing()), g.Next()
 	if signing == nil || next == nil {
 		return time.Time{}
 	}
-	due := earlier(age(next, 1), age(signing, 2))
-	if asked || g.keyLost() {
+	due, lost := earlier(age(next, 1), age(signing, 2)), g.keyLost()
+	if asked || lost {
 		due = next.NotBefore
 	}
 	// No app was ever given the first generation without the second.
-	if g.Newest == 2 && next.NotBefore.Sub(signing.NotBefore).Abs() < together {
+	if g.Newest == 2 && !lost && next.NotBefore.Sub(signing.NotBefore).Abs() < together {
 		return due
 	}
-	return later(due, next.NotBefore.Add(overlap))
+	if g.Published.IsZero() {
+		return time.Time{}
+	}
+	return later(due, later(next.NotBefore, g.Published).Add(overlap))
 }
 
 // keyLost reports whether none of the generations signed the certificate that is shown:

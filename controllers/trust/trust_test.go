@@ -50,6 +50,7 @@ func made(t *testing.T, first int, after ...time.Duration) *Generations {
 		g.All = append(g.All, Generation{Number: first + i, Certificate: newCA(t, first+i, at), Issues: true, Wanted: true})
 	}
 	g.LeafCA = g.All[0].Certificate
+	g.Published = start
 	g.Newest = max(2, g.All[len(g.All)-1].Number)
 	return g
 }
@@ -117,6 +118,10 @@ func TestRotationWaitsUntilAppsKnowTheNextGeneration(t *testing.T) {
 	unissued.All[1].Certificate = nil
 	lost := made(t, 4, 0, day)
 	lost.LeafCA = newCA(t, 9, 0)
+	bothLost := made(t, 1, 0, 0)
+	bothLost.LeafCA = newCA(t, 9, 0)
+	late := made(t, 2, 0, 10*day)
+	late.Published = start.Add(12 * day)
 	for _, tc := range []struct {
 		name  string
 		g     *Generations
@@ -129,6 +134,8 @@ func TestRotationWaitsUntilAppsKnowTheNextGeneration(t *testing.T) {
 		{"asked of a fresh relay, at once", made(t, 1, 0, time.Minute), true, time.Minute},
 		{"asked of one whose second generation was made anew", made(t, 1, 0, day), true, 2 * day},
 		{"asked again, a day after the first time", made(t, 2, 0, 10*day), true, 11 * day},
+		{"asked again, while the operator was away when the newest was issued", late, true, 13 * day},
+		{"both keys of a fresh relay are lost", bothLost, false, day},
 		{"the key is lost", lost, false, 2 * day},
 	} {
 		if got := tc.g.RotationTime(tc.asked, day); !got.Equal(start.Add(tc.want)) {
@@ -137,6 +144,10 @@ func TestRotationWaitsUntilAppsKnowTheNextGeneration(t *testing.T) {
 	}
 	if got := unissued.RotationTime(true, day); !got.IsZero() {
 		t.Errorf("without a next generation it rotates at %v", got)
+	}
+	late.Published = time.Time{}
+	if got := late.RotationTime(true, day); !got.IsZero() {
+		t.Errorf("it rotates at %v to a generation that no app was given", got)
 	}
 }
 
