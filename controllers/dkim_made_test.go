@@ -171,6 +171,28 @@ func TestGeneratedKeysSignOnceTheirRecordsArePublished(t *testing.T) {
 	}
 }
 
+func TestDNSThatFailsStopsNoSignatures(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay, key := c.signingRelay(t, namespace)
+	written := secretNamed(namespace, "relay-config-v1")
+	c.mustGet(t, written)
+	before := written.ResourceVersion
+	c.dns.Fail(key.Record.Name, true)
+	message := c.awaitCondition(t, relay, v1alpha1.ConditionDKIMPublished, metav1.ConditionFalse, "DNSUnavailable")
+	if !strings.Contains(message, key.Record.Name) {
+		t.Errorf("message = %q", message)
+	}
+	if relay.Status.DKIM[0].State != v1alpha1.DKIMPublished || !relay.Status.DKIM[0].Signing {
+		t.Errorf("status.dkim is %+v", relay.Status.DKIM)
+	}
+	c.dns.Fail(key.Record.Name, false)
+	c.awaitCondition(t, relay, v1alpha1.ConditionDKIMPublished, metav1.ConditionTrue, "Published")
+	c.mustGet(t, written)
+	if written.ResourceVersion != before {
+		t.Error("relay.yaml was changed meanwhile")
+	}
+}
+
 // signingRelay is a relay with a key that is published.
 func (c *cluster) signingRelay(t *testing.T, namespace string) (*v1alpha1.MailRelay, v1alpha1.DKIMStatus) {
 	t.Helper()
@@ -345,6 +367,26 @@ func TestForeignSecretOfTheKeysNameIsLeftAlone(t *testing.T) {
 	}
 	// The rest of the relay does not wait for it.
 	c.signsWith(t, namespace)
+}
+
+func TestKeysThatCannotBeReadChangeNothing(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay, key := c.signingRelay(t, namespace)
+	upstreams := secretNamed(namespace, "relay-upstreams")
+	c.mustGet(t, upstreams)
+	before := upstreams.ResourceVersion
+	path := "/api/v1/namespaces/" + namespace + "/secrets/" + dkimSecret
+	c.writes.fail(path, true)
+	c.change(t, relay, func() { relay.Annotations = map[string]string{resources.RotateDKIMAnnotation: "1"} })
+	c.awaitCondition(t, relay, v1alpha1.ConditionDKIMPublished, metav1.ConditionUnknown, "Retrying")
+	c.mustGet(t, upstreams)
+	if upstreams.ResourceVersion != before {
+		t.Error("the relay's keys were changed")
+	}
+	c.signsWith(t, namespace, key.Selector)
+	c.writes.fail(path, false)
+	c.keyIn(t, relay, v1alpha1.DKIMWaiting)
+	c.signsWith(t, namespace, key.Selector)
 }
 
 func TestKeysAtRestWriteNothing(t *testing.T) {

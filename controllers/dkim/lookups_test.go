@@ -69,11 +69,11 @@ func TestLookupsFollowTheDNS(t *testing.T) {
 	if found, detail := Judge(await(t, l, changed).Records, value); found != Published {
 		t.Errorf("the record: %s, %s", found, detail)
 	}
-	server.Fail(true)
+	server.Fail(recordName, true)
 	if a := await(t, l, changed); !strings.Contains(a.Problem, "cannot answer") {
 		t.Errorf("SERVFAIL: %+v", a)
 	}
-	server.Fail(false)
+	server.Fail(recordName, false)
 	server.Set(recordName)
 	server.Alias(recordName, "s1.provider.example")
 	server.Set("s1.provider.example", value+strings.Repeat(" ", 300))

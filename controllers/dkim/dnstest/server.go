@@ -29,7 +29,7 @@ type Server struct {
 	mu      sync.Mutex
 	records map[string][]string
 	aliases map[string]string
-	failing dnsmessage.RCode
+	failing map[string]bool
 	silent  bool
 	asked   map[string]int
 	overTCP int
@@ -37,23 +37,32 @@ type Server struct {
 
 // Start listens until Close.
 func Start(ctx context.Context) (*Server, error) {
-	var listen net.ListenConfig
-	udp, err := listen.ListenPacket(ctx, "udp", "127.0.0.1:0")
+	udp, tcp, err := listen(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listen for DNS: %w", err)
-	}
-	tcp, err := listen.Listen(ctx, "tcp", udp.LocalAddr().String())
-	if err != nil {
-		_ = udp.Close()
 		return nil, fmt.Errorf("listen for DNS: %w", err)
 	}
 	s := &Server{
 		Address: udp.LocalAddr().String(), udp: udp, tcp: tcp,
-		records: map[string][]string{}, aliases: map[string]string{}, asked: map[string]int{},
+		records: map[string][]string{}, aliases: map[string]string{}, failing: map[string]bool{}, asked: map[string]int{},
 	}
 	go s.serveUDP()
 	go s.serveTCP()
 	return s, nil
+}
+
+// listen finds a port that is free for both: one that is for UDP may be taken for TCP.
+func listen(ctx context.Context) (udp net.PacketConn, tcp net.Listener, err error) {
+	var config net.ListenConfig
+	for range 20 {
+		if tcp, err = config.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		if udp, err = config.ListenPacket(ctx, "udp", tcp.Addr().String()); err == nil {
+			return udp, tcp, nil
+		}
+		_ = tcp.Close()
+	}
+	return nil, nil, err
 }
 
 // Close stops the server.
@@ -79,14 +88,11 @@ func (s *Server) Alias(name, target string) {
 	s.aliases[name] = target
 }
 
-// Fail makes every answer SERVFAIL, or not any more.
-func (s *Server) Fail(fails bool) {
+// Fail makes every answer about the name SERVFAIL, or not any more.
+func (s *Server) Fail(name string, fails bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failing = dnsmessage.RCodeSuccess
-	if fails {
-		s.failing = dnsmessage.RCodeServerFailure
-	}
+	s.failing[name] = fails
 }
 
 // Silence makes the server answer nothing, or not any more.
@@ -168,10 +174,12 @@ func (s *Server) answer(query []byte, limit int) []byte {
 		return nil
 	}
 	reply := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: message.ID, Response: true, RecursionDesired: true, RecursionAvailable: true, RCode: s.failing},
+		Header:    dnsmessage.Header{ID: message.ID, Response: true, RecursionDesired: true, RecursionAvailable: true},
 		Questions: message.Questions,
 	}
-	if reply.RCode == dnsmessage.RCodeSuccess {
+	if s.failing[name] {
+		reply.RCode = dnsmessage.RCodeServerFailure
+	} else {
 		s.fill(&reply, name)
 	}
 	packed, err := reply.Pack()
