@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,11 +32,13 @@ type madeKey struct {
 func (r *MailRelayReconciler) applyDKIM(ctx context.Context, s *scope) error {
 	var failures []error
 	var status []v1alpha1.DKIMStatus
+	wanted := map[string]bool{}
 	for i := range s.relay.Spec.DKIM {
 		entry := &s.relay.Spec.DKIM[i]
 		if entry.Generate == nil {
 			continue
 		}
+		wanted[resources.DKIMName(s.relay, entry)] = true
 		ring, err := r.keepRing(ctx, s, entry)
 		if err = s.note(err); err != nil || ring == nil {
 			failures = append(failures, err)
@@ -44,6 +47,7 @@ func (r *MailRelayReconciler) applyDKIM(ctx context.Context, s *scope) error {
 		s.use(entry, ring)
 		status = append(status, r.tellOf(s, entry, ring)...)
 	}
+	maps.DeleteFunc(s.memory.rings, func(name string, _ knownRing) bool { return !wanted[name] })
 	if err := errors.Join(failures...); err != nil {
 		s.dkim.unknown = true
 		return err
@@ -102,10 +106,7 @@ func (r *MailRelayReconciler) viewOf(s *scope, entry *v1alpha1.DKIMKey) dkim.Vie
 			return "", ""
 		}
 		if k.Public == nil {
-			if len(answer.Records) == 0 {
-				return dkim.Missing, ""
-			}
-			return dkim.Published, ""
+			return dkim.Leftover(answer.Records), ""
 		}
 		value, err := dkim.Value(k.Public)
 		if err != nil {

@@ -83,6 +83,17 @@ func Judge(records []string, value string) (Finding, string) {
 	return Published, ""
 }
 
+// Leftover is what the DNS shows under the selector of a key that is gone: a record of any key, or
+// none. What a wildcard answers with is none.
+func Leftover(records []string) Finding {
+	for _, record := range records {
+		if _, wrong := tags(record); wrong == "" {
+			return Published
+		}
+	}
+	return Missing
+}
+
 // tags reads a tag list (RFC 6376 §3.2) without white space, or says what is wrong with it.
 func tags(record string) (found map[string]string, wrong string) {
 	found = map[string]string{}

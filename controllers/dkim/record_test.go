@@ -46,6 +46,20 @@ func TestRecordsAreComparedAsVerifiersReadThem(t *testing.T) {
 	}
 }
 
+func TestLeftoverIsARecordOfAKey(t *testing.T) {
+	t.Parallel()
+	for record, want := range map[string]Finding{
+		"v=DKIM1; p=QUJD": Published, "v=DKIM1; p=": Published, "v=spf1 -all": Missing, "": Missing,
+	} {
+		if got := Leftover([]string{record}); got != want {
+			t.Errorf("%q: Leftover = %s, want %s", record, got, want)
+		}
+	}
+	if got := Leftover(nil); got != Missing {
+		t.Errorf("nothing: Leftover = %s", got)
+	}
+}
+
 func TestRecordsOfGeneratedKeys(t *testing.T) {
 	t.Parallel()
 	for algorithm, begin := range map[string]string{
