@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings the cluster up, with the operator of this tree in it. On another cluster:
 #   CONTEXT=NAME IMAGE_REPO=REGISTRY/FOLDER hack/install.sh
+# Arguments go to "helm upgrade", such as --set NAME=VALUE.
 # An exported KUBECONFIG alone is ignored, so that nobody installs into the wrong place.
 # Prints, as its last line, the flags that kubectl needs to reach the cluster.
 set -euo pipefail
@@ -23,5 +24,5 @@ fi
 source dist/images.env
 "${helm[@]}" upgrade --install mailrelay charts/mailrelay-operator \
   --namespace mailrelay-system --create-namespace --wait --timeout 3m \
-  --set image.operator="$MANAGER_IMAGE" --set image.relay="$RELAY_IMAGE"
+  --set image.operator="$MANAGER_IMAGE" --set image.relay="$RELAY_IMAGE" "$@"
 echo "${flags[@]}"
