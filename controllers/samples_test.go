@@ -19,9 +19,13 @@ import (
 // Samples are copied, so the API server and the relay must take them as they are.
 func TestSamplesAreAccepted(t *testing.T) {
 	c, namespace := onCluster(t)
-	files, err := filepath.Glob("../config/samples/*.yaml")
-	if err != nil || len(files) < 4 {
-		t.Fatalf("found %d samples, %v", len(files), err)
+	var files []string
+	for pattern, least := range map[string]int{"../config/samples/*.yaml": 4, "../docs/samples/*/*/*.yaml": 2} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) < least {
+			t.Fatalf("found %d samples %s, %v", len(found), pattern, err)
+		}
+		files = append(files, found...)
 	}
 	for _, file := range files {
 		for _, sample := range readSample(t, file) {

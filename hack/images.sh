@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the images of operator and relay, and those of the demo (Mailpit, mail clients), as
-# archives in dist/. Each is tagged by its content: an image, and so the pods that run it,
-# changes only when its binary does. Writes dist/images.env with their names. With
+# Makes the images of operator and relay, and those of demo and tests (Mailpit, mail clients, a
+# sample app), as archives in dist/. Each is tagged by its content: an image, and so the pods
+# that run it, changes only when its binary does. Writes dist/images.env with their names. With
 # IMAGE_REPO set it pushes them there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +22,8 @@ image() {
   echo "${name^^}_IMAGE=$repo/$name:$tag" >>dist/images.env
 }
 
-for name in manager relay mailpit; do
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/passwordless ./docs/samples/passwordless/go
+for name in manager relay mailpit passwordless; do
   image "$name" "bin/$name" --binary "bin/$name" --entrypoint "/$name"
 done
 

@@ -30,6 +30,8 @@ type cluster struct {
 	config *rest.Config
 	// mailpitImage and clientsImage run what stands around the relay.
 	mailpitImage, clientsImage string
+	// passwordlessImage runs the sample in Go.
+	passwordlessImage string
 	// kubeconfig or kubeContext is where the cluster is; the other is empty.
 	kubeconfig, kubeContext string
 	// logs is the directory that the state of failed tests is written to.
@@ -64,9 +66,11 @@ func connect() (cluster, error) {
 		kubeconfig:   os.Getenv("E2E_KUBECONFIG"),
 		kubeContext:  os.Getenv("E2E_CONTEXT"),
 		logs:         os.Getenv("E2E_LOGS"),
+
+		passwordlessImage: os.Getenv("PASSWORDLESS_IMAGE"),
 	}
-	if c.mailpitImage == "" || c.clientsImage == "" || c.logs == "" || c.kubeconfig == "" && c.kubeContext == "" {
-		return c, errors.New("set MAILPIT_IMAGE, CLIENTS_IMAGE, E2E_LOGS and E2E_KUBECONFIG or E2E_CONTEXT, or run hack/e2e.sh, which does")
+	if c.mailpitImage == "" || c.clientsImage == "" || c.passwordlessImage == "" || c.logs == "" || c.kubeconfig == "" && c.kubeContext == "" {
+		return c, errors.New("set MAILPIT_IMAGE, CLIENTS_IMAGE, PASSWORDLESS_IMAGE, E2E_LOGS and E2E_KUBECONFIG or E2E_CONTEXT, or run hack/e2e.sh, which does")
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = c.kubeconfig

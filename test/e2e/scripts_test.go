@@ -82,6 +82,53 @@ for i in range(int(count)):
 client.quit()
 `
 
+// tokens is where an app finds the token of its service account.
+const tokens = "/var/run/secrets/mailrelay"
+
+// pythonTokenLogin connects to a port of the relay and logs in with a token.
+const pythonTokenLogin = `
+import pathlib, smtplib, ssl, sys, time
+binding = {p.name: p.read_text() for p in pathlib.Path("` + bindings + `").iterdir() if p.is_file()}
+context = ssl.create_default_context(cadata=binding["certificates"])
+
+def login(mode, mechanism, token):
+    if mode == "implicit":
+        client = smtplib.SMTP_SSL(binding["host"], int(binding["port"]), context=context, timeout=20)
+    else:
+        client = smtplib.SMTP(binding["host"], int(binding["submission-port"]), timeout=20)
+        client.starttls(context=context)
+    client.ehlo()
+    token = token or pathlib.Path("` + tokens + `/token").read_text()
+    start = "user=" + binding["username"] if mechanism == "XOAUTH2" else "n,,"
+    response = start + "\1auth=Bearer " + token + "\1\1"
+    client.auth(mechanism, lambda challenge=None: response if challenge is None else "\1")
+    return client
+`
+
+// tokenLogin logs in and prints the reply: implicit or starttls, mechanism, token. An empty token
+// is that of the pod.
+const tokenLogin = pythonTokenLogin + `
+try:
+    login(*sys.argv[1:]).quit()
+    print("235 logged in")
+except smtplib.SMTPAuthenticationError as error:
+    print(error.smtp_code, error.smtp_error.decode())
+`
+
+// tokenSession logs in, says so, and begins messages until one is refused, of which it prints
+// the reply.
+const tokenSession = pythonTokenLogin + `
+client = login("implicit", "OAUTHBEARER", "")
+print("logged in", flush=True)
+while True:
+    code, text = client.mail("checkout@shop.example.com")
+    if code != 250:
+        print(code, text.decode(), flush=True)
+        break
+    client.rset()
+    time.sleep(0.1)
+`
+
 // dialogue speaks SMTP line by line and prints each reply, continued lines in one:
 // tls | starttls | plain, lines. "{user}" stands for the user name and a wrong password as
 // AUTH PLAIN wants them.
