@@ -70,6 +70,8 @@ const (
 )
 
 // Rotation replaces credentials from time to time.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || !has(self.overlap) || duration(self.overlap) < duration(self.interval)",message="the overlap must be shorter than the interval, since two passwords can work at a time: set a shorter overlap, such as 1h"
 type Rotation struct {
 	// interval after which a new password and key are made. Without it: never by itself.
 	// +optional

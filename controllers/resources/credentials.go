@@ -16,6 +16,8 @@ type Credentials struct {
 	CA []byte
 	// Password is empty for a user who has none.
 	Password []byte
+	// Annotations say when they were made, and why.
+	Annotations map[string]string
 }
 
 // CredentialsSecret is all that an app needs to submit mail, in the keys of the Service
@@ -45,8 +47,18 @@ func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, c Cr
 	}
 	return corev1ac.Secret(CredentialsName(user), user.Namespace).
 		WithLabels(map[string]string{nameLabel: appName, ManagedByLabel: ManagedBy, UserLabel: user.Name}).
+		WithAnnotations(c.Annotations).
 		WithType(corev1.SecretType(v1alpha1.SecretTypeSMTP)).
 		WithData(data)
+}
+
+// AlwaysInCredentials reports whether a key is in the Secret of every user.
+func AlwaysInCredentials(key string) bool {
+	switch key {
+	case "type", "provider", "host", UsernameKey, "certificates", "port", "tls", "uri":
+		return true
+	}
+	return false
 }
 
 func setPort(data map[string][]byte, scheme, host, tls string, port int32) {

@@ -24,7 +24,7 @@ const (
 	appName   = "mailrelay"
 )
 
-// Annotations that people set on a MailRelay and the operator on pods.
+// Annotations that people set on a MailRelay, and the operator on pods and Secrets.
 const (
 	// DiscardQueueAnnotation with the value "true" on a MailRelay lets its deletion go on
 	// although mail is queued. The mail is lost.
@@ -38,6 +38,11 @@ const (
 	// NudgeAnnotation on a pod changes when a mounted Secret has changed, which makes the
 	// kubelet refresh the volumes at once.
 	NudgeAnnotation = "mailrelay.dev/configuration"
+
+	// IssuedAnnotation on a user's Secret is when its password was made (RFC 3339).
+	IssuedAnnotation = "mailrelay.dev/issued"
+	// PreviousUntilAnnotation on a user's Secret is when the password before it ends (RFC 3339).
+	PreviousUntilAnnotation = "mailrelay.dev/previous-until"
 
 	// startAnnotation on the pod template holds the StartHash, so that pods restart when what
 	// they read only at start has changed.

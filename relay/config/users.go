@@ -21,6 +21,9 @@ const MaxPasswords = 2
 type User struct {
 	// Name is the SASL user name.
 	Name string `yaml:"name"`
+	// ID is the operator's own: it tells the user from one of the same name who was removed, and
+	// whose passwords must not come back. The relay has no use for it.
+	ID string `yaml:"id,omitempty"`
 	// Passwords are the verifiers of the user's passwords, the newest first; any of them is
 	// accepted, so that an old and a new password overlap in a rotation; MaxPasswords at
 	// most. SCRAM accepts those that have the salt and iterations of the first (see
