@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,12 +17,17 @@ import (
 )
 
 // Board is where the MailRelay loop puts what RelayUsers wait for: the CA that apps need, which
-// credentials every ready pod has loaded, and which senders an upstream refuses. It is filled anew after a restart.
+// credentials every ready pod has loaded, what is left of the old ones, and which senders an
+// upstream refuses. RelayUsers put there the passwords that they will use next. It is filled
+// anew after a restart.
 type Board struct {
-	mu     sync.Mutex
-	relays map[types.NamespacedName]posting
+	mu        sync.Mutex
+	relays    map[types.NamespacedName]posting
+	preparing map[types.NamespacedName]*preparation
 	// Changes are the RelayUsers for which something changed.
 	Changes chan event.GenericEvent
+	// Relays are the MailRelays for which something changed.
+	Relays chan event.GenericEvent
 }
 
 // posting is what one relay has told.
@@ -33,17 +39,44 @@ type posting struct {
 	issuer string
 	// tokens is what can be said of service account tokens.
 	tokens readiness.Tokens
-	// loaded are the versions of the credentials that all ready pods have loaded.
-	loaded map[types.NamespacedName]version
+	// loaded are the users that all ready pods have loaded.
+	loaded map[types.NamespacedName]loadedUser
 	// refused are the senders of users that an upstream does not take mail from.
 	refused map[types.NamespacedName][]config.SenderReport
+	// previous are the old passwords that still work.
+	previous map[types.NamespacedName]previousPassword
+}
+
+// loadedUser is what all ready pods know of a user.
+type loadedUser struct {
+	// secret is the version of the credentials.
+	secret version
+	// prepared is the next password, nil for none.
+	prepared *preparation
+}
+
+// previousPassword is an old password that still works.
+type previousPassword struct {
+	until time.Time
+	// used is when an app last logged in with it, to the minute; zero when none has since the
+	// pods started.
+	used time.Time
+}
+
+// sameFor reports whether two postings say the same to a user.
+func (p *posting) sameFor(user types.NamespacedName, other *posting) bool {
+	return p.ca == other.ca && p.issuer == other.issuer && p.tokens == other.tokens &&
+		p.loaded[user] == other.loaded[user] && p.previous[user] == other.previous[user] &&
+		reflect.DeepEqual(p.refused[user], other.refused[user])
 }
 
 // NewBoard returns an empty board.
 func NewBoard() *Board {
 	return &Board{
-		relays:  map[types.NamespacedName]posting{},
-		Changes: make(chan event.GenericEvent, 1024),
+		relays:    map[types.NamespacedName]posting{},
+		preparing: map[types.NamespacedName]*preparation{},
+		Changes:   make(chan event.GenericEvent, 1024),
+		Relays:    make(chan event.GenericEvent, 1024),
 	}
 }
 
@@ -53,10 +86,11 @@ func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh post
 	b.mu.Lock()
 	old, known := b.relays[relay]
 	fresh.loaded, fresh.refused = maps.Clone(fresh.loaded), maps.Clone(fresh.refused)
+	fresh.previous = maps.Clone(fresh.previous)
 	b.relays[relay] = fresh
 	b.mu.Unlock()
 	for _, user := range all {
-		if known && old.tellsTheSame(&fresh, user) {
+		if known && old.sameFor(user, &fresh) {
 			continue
 		}
 		wake := event.GenericEvent{Object: &v1alpha1.RelayUser{
@@ -68,12 +102,6 @@ func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh post
 			return
 		}
 	}
-}
-
-// tellsTheSame reports whether a user hears the same of two postings.
-func (p *posting) tellsTheSame(other *posting, user types.NamespacedName) bool {
-	return p.ca == other.ca && p.issuer == other.issuer && p.tokens == other.tokens &&
-		p.loaded[user] == other.loaded[user] && reflect.DeepEqual(p.refused[user], other.refused[user])
 }
 
 func (b *Board) forget(relay types.NamespacedName) {
@@ -113,7 +141,21 @@ func (b *Board) hasLoaded(relay, user types.NamespacedName, credentials version)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	loaded, ok := b.relays[relay].loaded[user]
-	return ok && loaded == credentials
+	return ok && loaded.secret == credentials
+}
+
+// allPrevious are the old passwords of a relay that still work.
+func (b *Board) allPrevious(relay types.NamespacedName) map[types.NamespacedName]previousPassword {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.relays[relay].previous
+}
+
+// previous is the old password of a user that still works, zero when there is none.
+func (b *Board) previous(relay, user types.NamespacedName) previousPassword {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.relays[relay].previous[user]
 }
 
 // sendersRefused are the senders of a user that an upstream of its relay does not take.

@@ -11,7 +11,7 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	t.Parallel()
 	relay := types.NamespacedName{Namespace: "mail", Name: "relay"}
 	a, b := types.NamespacedName{Namespace: "shop", Name: "a"}, types.NamespacedName{Namespace: "shop", Name: "b"}
-	one, two := version{"uid", "1"}, version{"uid", "2"}
+	one, two := loadedUser{secret: version{"uid", "1"}}, loadedUser{secret: version{"uid", "2"}}
 	board := NewBoard()
 	for _, step := range []struct {
 		name  string
@@ -21,9 +21,11 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 		{"the first word of a relay", posting{}, []string{"a", "b"}},
 		{"the CA is new to all", posting{ca: "CA"}, []string{"a", "b"}},
 		{"another generation signs", posting{ca: "CA", issuer: "relay-ca-2"}, []string{"a", "b"}},
-		{"one is loaded", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]version{a: one}}, []string{"a"}},
-		{"nothing new", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]version{a: one}}, nil},
-		{"another password", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]version{a: two, b: one}}, []string{"a", "b"}},
+		{"one is loaded", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: one}}, []string{"a"}},
+		{"nothing new", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: one}}, nil},
+		{"another password", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}}, []string{"a", "b"}},
+		{"an old one", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon}}}, []string{"a"}},
+		{"it is used", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon, used: noon}}}, []string{"a"}},
 	} {
 		board.post(t.Context(), relay, step.fresh, []types.NamespacedName{a, b})
 		var woken []string
@@ -37,12 +39,44 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	if issuer, known := board.signer(relay); !known || issuer != "relay-ca-2" {
 		t.Errorf("certificates of clients come from %q", issuer)
 	}
-	if ca, known := board.ca(relay); !known || ca != "CA" || !board.hasLoaded(relay, a, two) || board.hasLoaded(relay, a, one) {
+	if ca, known := board.ca(relay); !known || ca != "CA" || !board.hasLoaded(relay, a, two.secret) || board.hasLoaded(relay, a, one.secret) {
 		t.Error("the board does not tell what was posted last")
 	}
 	board.forget(relay)
-	if _, known := board.ca(relay); known || board.hasLoaded(relay, a, two) {
+	if _, known := board.ca(relay); known || board.hasLoaded(relay, a, two.secret) {
 		t.Error("a relay that is gone is still on the board")
+	}
+}
+
+func TestPreparationLastsUntilTheSecretHoldsIt(t *testing.T) {
+	t.Parallel()
+	relay, user := types.NamespacedName{Namespace: "mail", Name: "relay"}, types.NamespacedName{Namespace: "shop", Name: "a"}
+	board := NewBoard()
+	p := board.prepare(t.Context(), relay, user, []byte("present"))
+	if board.prepare(t.Context(), relay, user, []byte("present")) != p || board.preparation(user) != p || len(board.Relays) != 1 {
+		t.Fatal("it changes from look to look")
+	}
+	if board.prepared(relay, user, p) {
+		t.Error("it is said to be known to the pods at once")
+	}
+	board.post(t.Context(), relay, posting{loaded: map[types.NamespacedName]loadedUser{user: {prepared: p}}}, nil)
+	if !board.prepared(relay, user, p) || board.prepared(relay, user, &preparation{password: p.password}) {
+		t.Error("the pods know another than the one that was posted")
+	}
+	board.cancel(t.Context(), relay, user, []byte(p.password))
+	if board.preparation(user) != p {
+		t.Fatal("one that the Secret holds is cancelled before the relay's loop has seen it there")
+	}
+	if next := board.prepare(t.Context(), relay, user, []byte(p.password)); next == p {
+		t.Error("the password in the Secret is taken for the next one")
+	}
+	board.written(user, "another")
+	if board.preparation(user) == nil {
+		t.Error("another password in the Secret ends it")
+	}
+	board.cancel(t.Context(), relay, user, []byte("present"))
+	if board.preparation(user) != nil || len(board.Relays) != 3 {
+		t.Error("it cannot be cancelled")
 	}
 }
 

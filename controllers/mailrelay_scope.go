@@ -37,6 +37,8 @@ type scope struct {
 	hashes map[string]string
 	// users who are let in and have credentials.
 	users []relayUser
+	// usersKnown is set when users are all of them.
+	usersKnown bool
 	// pods of the relay.
 	pods []corev1.Pod
 

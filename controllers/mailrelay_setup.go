@@ -44,6 +44,7 @@ func (r *MailRelayReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfSecret)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.relaysOfNamespace)).
 		WatchesRawSource(source.Channel(r.wake, toSelf)).
+		WatchesRawSource(source.Channel(r.Board.Relays, toSelf)).
 		WatchesRawSource(source.Channel(dnsChanged, toSelf)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RecoverPanic: ptr(true), RateLimiter: r.pace.start()}).
 		Build(r)

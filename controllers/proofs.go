@@ -3,8 +3,12 @@ package controllers
 import (
 	"context"
 	"slices"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
@@ -15,10 +19,34 @@ import (
 // proofs are what the credentials in a user's Secret prove, as the relay knows it: nothing in
 // them can be used to log in.
 type proofs struct {
+	// user is the UID of the RelayUser, so that one who was removed leaves nothing to another of
+	// that name.
+	user types.UID
 	// version of the Secret that they were made of.
 	version version
-	// passwords are the verifiers, the newest first.
+	// leaked is the request to replace leaked credentials that the Secret answers.
+	leaked string
+	// passwords are the verifiers: the present one first, then the one before, if any.
 	passwords []config.Verifier
+	// previousUntil is when the one before ends; zero without one.
+	previousUntil time.Time
+	// next is the verifier of the password that the Secret will hold.
+	next nextPassword
+}
+
+// nextPassword is the zero one when there is none.
+type nextPassword struct {
+	preparation *preparation
+	verifier    config.Verifier
+}
+
+// accepted are the verifiers as the relay is to have them. A next password takes the place of
+// the one before: no more than two work at a time.
+func (p *proofs) accepted() ([]config.Verifier, time.Time) {
+	if p.next.preparation != nil && len(p.passwords) > 0 {
+		return []config.Verifier{p.passwords[0], p.next.verifier}, time.Time{}
+	}
+	return p.passwords, p.previousUntil
 }
 
 // proofSource finds the proofs of users in one pass: from memory while the Secret has not
@@ -36,52 +64,75 @@ func (r *MailRelayReconciler) newProofSource(s *scope) *proofSource {
 	return &proofSource{reconciler: r, scope: s, seen: map[string]bool{}, written: map[int][]config.User{}}
 }
 
-// of returns the proofs of a user, nil when the user has no credentials yet.
+// of returns the proofs of a user, nil when the user has had no credentials yet. While the
+// Secret is gone, or holds what somebody else wrote, they stay what they were: the user's own
+// loop makes new ones, and apps go on with the old.
 func (p *proofSource) of(ctx context.Context, user *v1alpha1.RelayUser) (*proofs, error) {
-	username, secretName := resources.Username(user), resources.CredentialsName(user)
+	username := resources.Username(user)
 	p.seen[username] = true
-	metadata, err := secretMetadata(ctx, p.reconciler.Client, user.Namespace, secretName)
-	if err != nil || metadata == nil {
-		return nil, err
-	}
-	if known, ok := p.scope.memory.proofs[username]; ok && known.version == versionOf(metadata) {
-		return &known, nil
-	}
-	secret, err := liveSecret(ctx, p.reconciler.Live, user.Namespace, secretName)
-	if err != nil || secret == nil || !metav1.IsControlledBy(secret, user) {
-		return nil, err
-	}
-	known := proofs{version: versionOf(secret)}
-	if resources.Uses(user, v1alpha1.KindPassword) {
-		verifier, err := p.derive(ctx, username, string(secret.Data[resources.PasswordKey]))
-		if err != nil || verifier == nil {
-			return nil, err
-		}
-		known.passwords = []config.Verifier{*verifier}
-	}
-	p.scope.memory.proofs[username] = known
-	return &known, nil
-}
-
-// derive returns nil for a password that none can be made of. The user's own loop replaces
-// such a password; one app must not stop the relay of all.
-func (p *proofSource) derive(ctx context.Context, username, password string) (*config.Verifier, error) {
-	shard, err := p.shard(ctx, users.Shard(username))
+	known, remembered := p.scope.memory.proofs[username]
+	remembered = remembered && known.user == user.UID
+	metadata, err := secretMetadata(ctx, p.reconciler.Client, user.Namespace, resources.CredentialsName(user))
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(shard, func(u config.User) bool { return u.Name == username })
-	if at >= 0 {
-		for _, verifier := range shard[at].Passwords {
-			if ok, err := verifier.Check(password); err == nil && ok {
-				return &verifier, nil
-			}
+	if !remembered {
+		if known, err = p.fromShard(ctx, user); err != nil {
+			return nil, err
 		}
 	}
-	if verifier, err := config.NewVerifier(password); err == nil {
-		return &verifier, nil
+	if metadata != nil && known.version != versionOf(metadata) {
+		if err := p.read(ctx, user, &known); err != nil {
+			return nil, err
+		}
 	}
-	return nil, nil
+	known.expire(p.scope.facts.Now)
+	if err := known.prepare(p.reconciler.Board.preparation(client.ObjectKeyFromObject(user))); err != nil {
+		return nil, err
+	}
+	p.scope.memory.proofs[username] = known
+	if known.version == (version{}) && len(known.passwords) == 0 {
+		return nil, nil
+	}
+	if leaked := user.Annotations[v1alpha1.AnnotationLeaked]; leaked != "" && leaked != known.leaked {
+		// The credentials end now, whenever the user's own loop comes to replace them.
+		known.passwords, known.previousUntil = nil, time.Time{}
+	}
+	return &known, nil
+}
+
+// read takes up what the Secret holds. The Secret is read live.
+func (p *proofSource) read(ctx context.Context, user *v1alpha1.RelayUser, known *proofs) error {
+	secret, err := liveSecret(ctx, p.reconciler.Live, user.Namespace, resources.CredentialsName(user))
+	if err != nil || secret == nil || !metav1.IsControlledBy(secret, user) {
+		return err
+	}
+	known.version = versionOf(secret)
+	if !resources.Uses(user, v1alpha1.KindPassword) {
+		known.passwords, known.previousUntil = nil, time.Time{}
+		return nil
+	}
+	h := heldBy(secret)
+	if len(h.password) == 0 {
+		return nil
+	}
+	p.reconciler.Board.written(client.ObjectKeyFromObject(user), string(h.password))
+	return known.take(h)
+}
+
+// fromShard are the proofs that the operator wrote before it restarted.
+func (p *proofSource) fromShard(ctx context.Context, user *v1alpha1.RelayUser) (proofs, error) {
+	username := resources.Username(user)
+	shard, err := p.shard(ctx, users.Shard(username))
+	if err != nil {
+		return proofs{}, err
+	}
+	known := proofs{user: user.UID}
+	at := slices.IndexFunc(shard, func(u config.User) bool { return u.Name == username && u.ID == string(user.UID) })
+	if at >= 0 {
+		known.passwords, known.previousUntil = shard[at].Passwords, shard[at].PreviousUntil
+	}
+	return known, nil
 }
 
 // shard reads a shard as it was last written. One that cannot be read has no users: their
@@ -95,14 +146,19 @@ func (p *proofSource) shard(ctx context.Context, number int) ([]config.User, err
 	if err != nil {
 		return nil, err
 	}
-	var written []config.User
-	if secret != nil && metav1.IsControlledBy(secret, relay) {
-		if file, err := config.ParseUserFile(secret.Data[resources.UsersKey]); err == nil {
-			written = file.Users
-		}
+	p.written[number] = usersIn(secret, relay)
+	return p.written[number], nil
+}
+
+func usersIn(secret *corev1.Secret, relay *v1alpha1.MailRelay) []config.User {
+	if secret == nil || !metav1.IsControlledBy(secret, relay) {
+		return nil
 	}
-	p.written[number] = written
-	return written, nil
+	file, err := config.ParseUserFile(secret.Data[resources.UsersKey])
+	if err != nil {
+		return nil
+	}
+	return file.Users
 }
 
 // forgetOthers drops the proofs of users that were not asked for.

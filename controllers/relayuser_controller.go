@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -27,6 +29,7 @@ type RelayUserReconciler struct {
 	Live   client.Reader
 	Events events.EventRecorder
 	Board  *Board
+	Now    func() time.Time
 }
 
 type userStep func(context.Context, *userScope) error
@@ -45,6 +48,7 @@ func (r *RelayUserReconciler) steps() []userStep {
 func (r *RelayUserReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
 	user := &v1alpha1.RelayUser{}
 	if err := r.Client.Get(ctx, request.NamespacedName, user); err != nil {
+		r.Board.cancel(ctx, types.NamespacedName{}, request.NamespacedName, nil)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	namespace, err := namespaceMetadata(ctx, r.Client, user.Namespace)

@@ -31,7 +31,7 @@ type userScope struct {
 	undecided bool
 	// secret holds the credentials.
 	secret *corev1.Secret
-	// fresh is set when the password was made in this pass.
+	// fresh is set when the password was made in this pass, and the pods do not know it yet.
 	fresh bool
 
 	requeueAfter time.Duration
@@ -50,6 +50,13 @@ func newUserScope(user *v1alpha1.RelayUser, namespace *metav1.PartialObjectMetad
 // nameTakenInterval is how often to look whether a foreign Secret is gone: Secrets of others
 // wake nobody.
 const nameTakenInterval = 15 * time.Second
+
+// again asks for another pass within the given time.
+func (s *userScope) again(after time.Duration) {
+	if s.requeueAfter == 0 || after < s.requeueAfter {
+		s.requeueAfter = max(after, time.Millisecond)
+	}
+}
 
 // note takes a step's error as a fact where a repetition does not help, as that of a relay.
 func (s *userScope) note(err error) error {
@@ -91,5 +98,6 @@ func (r *RelayUserReconciler) summarise(ctx context.Context, s *userScope, failu
 		return client.IgnoreNotFound(err)
 	}
 	recordChanges(r.Events, s.user, s.before.Status.Conditions, conditions)
+	r.recordEnd(s)
 	return nil
 }

@@ -69,7 +69,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca Operator
 		CA: ca, Poller: poller, Tokens: issuer, CertManager: certManager, Board: board, DNS: dns, Now: time.Now,
 	}
 	users := &RelayUserReconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board, Now: time.Now,
 	}
 	for _, part := range []interface{ SetupWithManager(ctrl.Manager) error }{relays, users} {
 		if err := part.SetupWithManager(mgr); err != nil {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,11 +25,38 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 	for i := range list.Items {
 		all = append(all, client.ObjectKeyFromObject(&list.Items[i]))
 	}
-	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{
+	fresh := posting{
 		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()), tokens: r.tokensFact(s),
-		loaded: loadedUsers(s), refused: refusedSenders(s, list.Items),
-	}, all)
+		loaded: loadedUsers(s), refused: refusedSenders(s, list.Items), previous: previousPasswords(s),
+	}
+	key := client.ObjectKeyFromObject(s.relay)
+	if !s.usersKnown {
+		// Nothing is known to have ended.
+		fresh.previous = r.Board.allPrevious(key)
+	}
+	r.Board.post(ctx, key, fresh, all)
 	return nil
+}
+
+// previousPasswords are those that still work, each with its newest use on any pod.
+func previousPasswords(s *scope) map[types.NamespacedName]previousPassword {
+	used := map[string]time.Time{}
+	for i := range s.facts.Pods {
+		if report := s.facts.Pods[i].Report; report != nil {
+			for _, login := range report.PreviousLogins {
+				if login.At.After(used[login.User]) {
+					used[login.User] = login.At.UTC()
+				}
+			}
+		}
+	}
+	previous := map[types.NamespacedName]previousPassword{}
+	for i := range s.users {
+		if user := &s.users[i]; !user.user.PreviousUntil.IsZero() {
+			previous[client.ObjectKeyFromObject(user.object)] = previousPassword{until: user.user.PreviousUntil, used: used[user.user.Name]}
+		}
+	}
+	return previous
 }
 
 // refusedSenders are the senders that an upstream does not take mail from, by the users whose
@@ -52,13 +80,14 @@ func (r *MailRelayReconciler) forget(relay types.NamespacedName) {
 }
 
 // loadedUsers are the users whose shard every ready pod has loaded as it now is.
-func loadedUsers(s *scope) map[types.NamespacedName]version {
-	loaded := map[types.NamespacedName]version{}
+func loadedUsers(s *scope) map[types.NamespacedName]loadedUser {
+	loaded := map[types.NamespacedName]loadedUser{}
 	for i := range s.users {
 		user := &s.users[i]
-		if shardLoaded(s, resources.UsersDir(users.Shard(user.user.Name))) && (len(user.user.Subjects) == 0 || tokenKeysLoaded(s)) {
-			loaded[client.ObjectKeyFromObject(user.object)] = user.secret
+		if !shardLoaded(s, resources.UsersDir(users.Shard(user.user.Name))) || len(user.user.Subjects) > 0 && !tokenKeysLoaded(s) {
+			continue
 		}
+		loaded[client.ObjectKeyFromObject(user.object)] = loadedUser{secret: user.secret, prepared: user.prepared}
 	}
 	return loaded
 }

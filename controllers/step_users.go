@@ -21,7 +21,9 @@ type relayUser struct {
 	object *v1alpha1.RelayUser
 	// secret is the version of the credentials that the proofs were made of.
 	secret version
-	user   config.User
+	// prepared is the next password that the user has besides the present one, nil for none.
+	prepared *preparation
+	user     config.User
 }
 
 // applyUsers writes the users who are let in and have credentials to the shards.
@@ -37,6 +39,7 @@ func (r *MailRelayReconciler) applyUsers(ctx context.Context, s *scope) error {
 		}
 	}
 	source.forgetOthers()
+	s.usersKnown = true
 	slices.Sort(s.facts.AnySender)
 	s.relay.Status.Users = int32(len(s.users))
 	return r.applyShards(ctx, s)
@@ -63,8 +66,12 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	if decision.Any() {
 		s.facts.AnySender = append(s.facts.AnySender, granted.Name)
 	}
-	granted.Passwords = known.passwords
-	s.users = append(s.users, relayUser{object: user, secret: known.version, user: granted})
+	granted.ID = string(user.UID)
+	granted.Passwords, granted.PreviousUntil = known.accepted()
+	if !granted.PreviousUntil.IsZero() {
+		s.again(granted.PreviousUntil.Sub(s.facts.Now))
+	}
+	s.users = append(s.users, relayUser{object: user, secret: known.version, prepared: known.next.preparation, user: granted})
 	return nil
 }
 

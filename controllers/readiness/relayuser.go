@@ -21,6 +21,10 @@ type UserFacts struct {
 	RefusedReason, RefusedMessage string
 	// NotOurs are sentences about objects that have a name we need and are someone else's.
 	NotOurs []string
+	// Rotating is set while the pods learn of a new password that apps cannot read yet.
+	Rotating bool
+	// RotationDue is set when new credentials are due that a paused relay does not get.
+	RotationDue bool
 	// RelayPaused is set while nothing of the relay and its users is changed.
 	RelayPaused bool
 	// CAKnown is set when the relay has a CA for apps to trust.
@@ -81,14 +85,14 @@ var sendersAccepted = condition[*UserFacts]{
 // userReconciling is true while the operator works towards spec.
 var userReconciling = condition[*UserFacts]{
 	name:       v1alpha1.ConditionReconciling,
-	predicates: []predicate[*UserFacts]{relayHasCA, tokensVerifiable, credentialsLoaded},
+	predicates: []predicate[*UserFacts]{relayHasCA, tokensVerifiable, credentialsLoaded, nextPasswordLoaded},
 	holds:      always[*UserFacts]("UpToDate", "nothing is under way"),
 }
 
 // userStalled is true when only a change by a person helps.
 var userStalled = condition[*UserFacts]{
 	name:       v1alpha1.ConditionStalled,
-	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree, relayGoesOn},
+	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree, relayGoesOn, rotationGoesOn},
 	holds:      always[*UserFacts]("NotStalled", "nothing waits for a person"),
 }
 
@@ -130,6 +134,22 @@ func relayGoesOn(f *UserFacts) *finding {
 	}
 	return &finding{reason: "RelayPaused", message: fmt.Sprintf(
 		"nothing is written while MailRelay %s is paused: this one goes on by itself when its spec.paused is false", f.Relay)}
+}
+
+func rotationGoesOn(f *UserFacts) *finding {
+	if !f.RelayPaused || !f.RotationDue {
+		return nil
+	}
+	return &finding{reason: "RelayPaused", message: fmt.Sprintf(
+		"a new password is due, and the old one goes on while MailRelay %s is paused: set its spec.paused to false", f.Relay)}
+}
+
+func nextPasswordLoaded(f *UserFacts) *finding {
+	if !f.Rotating {
+		return nil
+	}
+	return &finding{reason: "Rotating", message: fmt.Sprintf(
+		"a new password is written to the Secret once every pod of MailRelay %s knows it: if this lasts, see its condition WorkloadAvailable", f.Relay)}
 }
 
 func credentialsWritten(f *UserFacts) *finding {

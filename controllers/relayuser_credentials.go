@@ -1,0 +1,129 @@
+package controllers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+// applyCredentials keeps the Secret of a user who is let in. It is first written when the
+// relay has a CA: an app without it could not verify the relay. That of a user who is no
+// longer let in stays as it is; the relay does not know it any more.
+func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope) error {
+	if s.relay == nil || s.facts.RefusedReason != "" {
+		return nil
+	}
+	ca, known := r.Board.ca(relayRef(s.user))
+	s.undecided = !known
+	s.facts.CAKnown = ca != ""
+	if ca == "" {
+		return nil
+	}
+	// Read live: a cache that lags must not cost an app its password.
+	live, err := liveSecret(ctx, r.Live, s.user.Namespace, resources.CredentialsName(s.user))
+	if err != nil {
+		return err
+	}
+	if live != nil && !metav1.IsControlledBy(live, s.user) {
+		live = nil
+	}
+	if s.relay.Spec.Paused {
+		r.leaveCredentials(s, live)
+		return nil
+	}
+	h, done := r.renew(ctx, s, heldBy(live))
+	desired := resources.CredentialsSecret(s.relay, s.user, resources.Credentials{
+		CA: []byte(ca), Password: h.password, Annotations: h.annotations(),
+	})
+	edit := editOf(live, desired)
+	if s.secret, err = r.writeCredentials(ctx, s, live, desired); err != nil {
+		return err
+	}
+	r.showRotation(s, h)
+	r.tellOfCredentials(s, h, done, edit)
+	return nil
+}
+
+// renew returns what the Secret is to hold: what it holds, or a new password where one is due.
+// Pods learn of a new password before it is in the Secret, unless the old one is worth nothing.
+func (r *RelayUserReconciler) renew(ctx context.Context, s *userScope, h held) (held, replacement) {
+	if !resources.Uses(s.user, v1alpha1.KindPassword) {
+		return held{}, replacement{}
+	}
+	relay, user := relayRef(s.user), client.ObjectKeyFromObject(s.user)
+	now := r.Now()
+	due := judge(s.user, h, len(h.password) > 0, now)
+	if !due.unhurried {
+		r.Board.cancel(ctx, relay, user, h.password)
+	}
+	var password []byte
+	switch {
+	case !due.due:
+		return h.kept(s.user), replacement{}
+	case due.unhurried:
+		next := r.Board.prepare(ctx, relay, user, h.password)
+		if !r.Board.prepared(relay, user, next) {
+			s.facts.Rotating = true
+			return h.kept(s.user), replacement{}
+		}
+		password = []byte(next.password)
+	default:
+		s.fresh = true
+		password = newPassword()
+	}
+	h = h.replaced(s.user, due, now)
+	h.password = password
+	return h, due
+}
+
+// writeCredentials writes the Secret. One that somebody made immutable, or of another type, can
+// only be made anew.
+func (r *RelayUserReconciler) writeCredentials(ctx context.Context, s *userScope, live *corev1.Secret, desired *corev1ac.SecretApplyConfiguration) (*corev1.Secret, error) {
+	if live != nil && fixed(live) {
+		if err := r.applier().Delete(ctx, live); err != nil {
+			return nil, err
+		}
+	}
+	object, err := r.applier().Apply(ctx, s.user, desired)
+	if err != nil {
+		s.user.Status.Binding = nil
+		return nil, err
+	}
+	s.facts.SecretWritten = true
+	s.user.Status.Binding = &v1alpha1.Binding{Name: object.GetName()}
+	return object.(*corev1.Secret), nil
+}
+
+// fixed reports whether a Secret cannot be what it has to be.
+func fixed(secret *corev1.Secret) bool {
+	return secret.Type != v1alpha1.SecretTypeSMTP || secret.Immutable != nil && *secret.Immutable
+}
+
+// leaveCredentials changes nothing while the relay is paused: it would not come to know of it.
+func (r *RelayUserReconciler) leaveCredentials(s *userScope, live *corev1.Secret) {
+	s.facts.RelayPaused = true
+	if live == nil {
+		return
+	}
+	s.secret = live
+	s.facts.SecretWritten = true
+	if h := heldBy(live); resources.Uses(s.user, v1alpha1.KindPassword) {
+		s.facts.RotationDue = judge(s.user, h, len(h.password) > 0, r.Now()).due
+	}
+}
+
+// newPassword has 256 bits, in letters that no shell, file or URI changes.
+func newPassword() []byte {
+	key := make([]byte, 32)
+	// crypto/rand.Read never fails since Go 1.24: it ends the process instead.
+	_, _ = rand.Read(key)
+	return base64.RawURLEncoding.AppendEncode(nil, key)
+}
