@@ -318,25 +318,6 @@ func TestGeneratedKeyThatIsLostGetsAnotherSelector(t *testing.T) {
 	c.awaitEvent(t, namespace, "DKIMKeyLost", key.Selector, next.Record.Name)
 }
 
-// awaitEvent waits for an event of that reason with these words in its note.
-func (c *cluster) awaitEvent(t *testing.T, namespace, reason string, words ...string) {
-	t.Helper()
-	eventually(t, "event "+reason, func() error {
-		for _, event := range c.eventsOf(t, namespace) {
-			if event.Reason != reason {
-				continue
-			}
-			for _, word := range words {
-				if !strings.Contains(event.Note, word) {
-					return fmt.Errorf("it says %q, without %s", event.Note, word)
-				}
-			}
-			return nil
-		}
-		return errors.New("there is none")
-	})
-}
-
 func TestEntryThatComesBackHasItsKey(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay, key := c.signingRelay(t, namespace)

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -198,4 +199,26 @@ func (c *cluster) eventsOf(t *testing.T, namespace string) []eventsv1.Event {
 		t.Fatal(err)
 	}
 	return found.Items
+}
+
+// awaitEvent waits for an event of that reason with these words in its note.
+func (c *cluster) awaitEvent(t *testing.T, namespace, reason string, words ...string) eventsv1.Event {
+	t.Helper()
+	var found eventsv1.Event
+	eventually(t, "event "+reason, func() error {
+		for _, event := range c.eventsOf(t, namespace) {
+			if event.Reason != reason {
+				continue
+			}
+			for _, word := range words {
+				if !strings.Contains(event.Note, word) {
+					return fmt.Errorf("it says %q, without %s", event.Note, word)
+				}
+			}
+			found = event
+			return nil
+		}
+		return errors.New("there is none")
+	})
+	return found
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // What the operator remembers saves work; without it, it must come to the same result, the
-// verifiers of all users with their salts, the key for unknown users and DKIM keys included.
+// verifiers of all users with their salts, the old ones too, the key for unknown users and DKIM
+// keys included.
 func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	crds, err := certManagerCRDs()
 	if err != nil {
@@ -26,9 +27,9 @@ func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	})
 	c.publish(c.keyIn(t, relay, v1alpha1.DKIMWaiting))
 	c.keyIn(t, relay, v1alpha1.DKIMPublished)
-	user := newUser(namespace, "app", relay)
-	c.mustCreate(t, user)
-	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+	user, first := c.readyUser(t, relay, nil)
+	c.annotate(t, user, v1alpha1.AnnotationRotate, "1")
+	c.awaitAccepted(t, relay, user, c.awaitNewPassword(t, user, first), first)
 	settled := c.settle(t, namespace)
 	stopOperator()
 	time.Sleep(500 * time.Millisecond)
