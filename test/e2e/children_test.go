@@ -17,6 +17,7 @@ import (
 // childKinds are the kinds that a relay brings with it, directly or by another controller.
 var childKinds = []schema.GroupVersionKind{
 	{Version: "v1", Kind: "Secret"},
+	{Version: "v1", Kind: "ConfigMap"},
 	{Version: "v1", Kind: "Service"},
 	{Version: "v1", Kind: "ServiceAccount"},
 	{Version: "v1", Kind: "PersistentVolumeClaim"},

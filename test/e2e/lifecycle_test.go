@@ -20,10 +20,10 @@ func TestDeletedRelayWithAnEmptyQueueLeavesNothing(t *testing.T) {
 	t.Parallel()
 	p, s := commonProvider(t), newSite(t, "deletion")
 	s.upstreamSecrets(t, p)
-	// Every namespace gets this one by itself, a moment later.
-	waitFor(t, 30*time.Second, "the default service account", func(ctx context.Context) (bool, string) {
+	// Every namespace gets these by itself, a moment later.
+	waitFor(t, 30*time.Second, "the default service account and the cluster's CA", func(ctx context.Context) (bool, string) {
 		found, err := s.inventory(ctx)
-		return found["ServiceAccount default"] != "", fmt.Sprint(err)
+		return found["ServiceAccount default"] != "" && found["ConfigMap kube-root-ca.crt"] != "", fmt.Sprint(err)
 	})
 	before, err := s.inventory(t.Context())
 	if err != nil {

@@ -205,6 +205,16 @@ for other in held:
 print("done")
 `
 
+// connectTo asks both ports of the relay for a name, and trusts one CA: name, CA.
+const connectTo = pythonLogin + `
+name, trusted = sys.argv[1], ssl.create_default_context(cadata=sys.argv[2])
+trusted.wrap_socket(socket.create_connection((binding["host"], int(binding["port"])), 20), server_hostname=name).close()
+client = smtplib.SMTP(binding["host"], int(binding["submission-port"]), timeout=20)
+client._host = name
+client.starttls(context=trusted)
+client.quit()
+`
+
 // keepConnecting connects to both ports without a pause until the file exists that is its
 // argument: clients that trust what they read when they started, and clients that read it anew
 // each time. It prints "failed" with what went wrong, and at the end how often each connected.
