@@ -21,7 +21,11 @@ const (
 )
 
 // issuer signs tokens as a cluster does, with a key that the relay knows.
-type issuer struct{ known, other *ecdsa.PrivateKey }
+type issuer struct {
+	// id names the key that the relay knows.
+	id           string
+	known, other *ecdsa.PrivateKey
+}
 
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
@@ -32,13 +36,16 @@ func newIssuer(t *testing.T) *issuer {
 			t.Fatal(err)
 		}
 	}
-	return &issuer{known: keys[0], other: keys[1]}
+	return &issuer{id: "known", known: keys[0], other: keys[1]}
 }
 
-// keys is the file that the relay reads.
-func (i *issuer) keys(t *testing.T) string {
+// keys is the file that the relay reads, with the keys of others as well.
+func (i *issuer) keys(t *testing.T, others ...*issuer) string {
 	t.Helper()
-	keys := &config.TokenKeys{Issuer: tokenIssuer, Keys: []jose.JSONWebKey{{KeyID: "known", Key: i.known.Public()}}}
+	keys := &config.TokenKeys{Issuer: tokenIssuer}
+	for _, signer := range append(others, i) {
+		keys.Keys = append(keys.Keys, jose.JSONWebKey{KeyID: signer.id, Key: signer.known.Public()})
+	}
 	content, err := keys.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +56,7 @@ func (i *issuer) keys(t *testing.T) string {
 // token is that of a service account, whose name may be followed by what is wrong with it.
 func (i *issuer) token(what string) (string, error) {
 	account, fault, _ := strings.Cut(what, " ")
-	audience, expiry, id, key := tokenAudience, time.Now().Add(time.Hour), "known", i.known
+	audience, expiry, id, key := tokenAudience, time.Now().Add(time.Hour), i.id, i.known
 	switch fault {
 	case "":
 	case "expired":

@@ -167,3 +167,46 @@ func TestTokenOfAUserIsLetInAndShutOutWithoutRestart(t *testing.T) {
 		t.Error("the token is in the log")
 	}
 }
+
+// TestKeysOfTheIssuerAreFollowedWithoutRestart: an issuer that changes its keys publishes the
+// new ones beside the old ones, and later without them.
+func TestKeysOfTheIssuerAreFollowedWithoutRestart(t *testing.T) {
+	t.Parallel()
+	first, next := newIssuer(t), newIssuer(t)
+	next.id = "next"
+	site := newSite(t, newUpstream(t))
+	site.change(func(c *config.Config) {
+		c.Users.Tokens = config.Tokens{Audience: tokenAudience, KeysFile: "tokens/keys.json"}
+	})
+	site.userFile(config.User{Name: "checkout.shop", Subjects: []string{"system:serviceaccount:shop:checkout"}, Senders: []string{"example.com"}})
+	r := site.start()
+	login := func(i *issuer) int {
+		token, err := i.token("checkout")
+		site.ca.must(err)
+		return code(r.dial(t, "submissions").Auth(xoauth2{"checkout.shop", token}))
+	}
+	if got := login(first); got != 454 {
+		t.Errorf("before there are keys: %d", got)
+	}
+	if r.status(t).TokenKeyMissed.IsZero() {
+		t.Error("the status does not tell that a key was missed")
+	}
+	site.write("tokens/keys.json", first.keys(t))
+	eventually(t, "the first key", func() bool { return login(first) == 0 })
+
+	if got := login(next); got != 454 {
+		t.Errorf("with a key that is not known yet: %d", got)
+	}
+	site.write("tokens/keys.json", first.keys(t, next))
+	eventually(t, "the next key", func() bool { return login(next) == 0 })
+	if got := login(first); got != 0 {
+		t.Errorf("with the first key, which is still there: %d", got)
+	}
+	site.write("tokens/keys.json", "broken")
+	eventually(t, "the broken file is seen", func() bool { return len(r.status(t).Errors) == 1 })
+	if got := login(next); got != 0 {
+		t.Errorf("with keys from before: %d", got)
+	}
+	site.write("tokens/keys.json", next.keys(t))
+	eventually(t, "the first key goes", func() bool { return login(first) == 454 })
+}

@@ -65,8 +65,18 @@ func summarise(w io.Writer, s *config.Snapshot) error {
 			lines = append(lines, fmt.Sprintf("user file: %s does not exist, so it holds no users", path))
 		}
 	}
+	if c.Users.Tokens.Enabled() {
+		lines = append(lines, tokenIssuer(s))
+	}
 	lines = append(lines, fmt.Sprintf("users: %d", len(s.Users)), "spool: "+filepath.Clean(c.Queue.Directory))
 	return printLines(w, lines)
+}
+
+func tokenIssuer(s *config.Snapshot) string {
+	if s.TokenKeys == nil {
+		return fmt.Sprintf("token keys: %s does not exist, so no signed token can be judged", s.Config.Users.Tokens.KeysFile)
+	}
+	return fmt.Sprintf("token issuer: %s, %d keys", s.TokenKeys.Issuer, len(s.TokenKeys.Keys))
 }
 
 func printLines(w io.Writer, lines []string) error {

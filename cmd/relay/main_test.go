@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
@@ -206,6 +209,33 @@ func TestCheckTellsOfAMissingUserFile(t *testing.T) {
 	if err != nil || !strings.Contains(out, "users.yaml does not exist, so it holds no users") || !strings.Contains(out, "users: 0\n") {
 		t.Errorf("check = %v\n%s", err, out)
 	}
+}
+
+func TestCheckTellsWhoseTokensAreTaken(t *testing.T) {
+	t.Parallel()
+	dir, path := reference(t)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, strings.Replace(string(content), "users:\n", "users:\n  tokens: {audience: relay.test, keysFile: keys.json}\n", 1))
+	check := func(want string) {
+		t.Helper()
+		if out, err := execute(t, "", "check", "--config", path); err != nil || !strings.Contains(out, want) {
+			t.Errorf("check = %v, want %q in\n%s", err, want, out)
+		}
+	}
+	check("keys.json does not exist, so no signed token can be judged\n")
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := (&config.TokenKeys{Issuer: "https://issuer.test", Keys: []jose.JSONWebKey{{KeyID: "a", Key: public}}}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "keys.json"), string(keys))
+	check("token issuer: https://issuer.test, 1 keys\n")
 }
 
 func TestVerifierMakesAUserFileThatChecksThePassword(t *testing.T) {

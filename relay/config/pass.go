@@ -132,6 +132,7 @@ func (p *pass) snapshot() (*Snapshot, bool) {
 	}
 	s.Loaded = p.loaded()
 	p.checkExpiry(s)
+	p.checkSubjects(s)
 	for _, problem := range p.problems {
 		s.Errors = append(s.Errors, problem)
 	}

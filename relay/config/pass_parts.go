@@ -130,6 +130,19 @@ func (p *pass) userFile(path string) []User {
 	return users
 }
 
+// checkSubjects reports users that wait for tokens which nobody has said how to verify.
+func (p *pass) checkSubjects(s *Snapshot) {
+	if s.Config.Users.Tokens.Enabled() {
+		return
+	}
+	for _, u := range s.Users {
+		if len(u.Subjects) > 0 {
+			p.problems = append(p.problems, Problem{File: p.loader.path, Field: "users.tokens", Message: "missing, so that subjects of users log nobody in: write audience and keysFile, or take the subjects out of the user files"})
+			return
+		}
+	}
+}
+
 // checkExpiry reports certificates that clients refuse by now. They are served all the
 // same: to those clients no certificate would be no better.
 func (p *pass) checkExpiry(s *Snapshot) {

@@ -116,6 +116,16 @@ func TestTokensNeedAudienceAndKeys(t *testing.T) {
 	}
 }
 
+func TestSubjectsWithoutTokensAreReported(t *testing.T) {
+	t.Parallel()
+	site := newSite(t)
+	site.write("users-1/users.yaml", "version: 1\nusers:\n  - {name: a, subjects: [s]}\n")
+	s := mustLoad(t, site.loader(LoaderOptions{}))
+	if len(s.Errors) != 1 || !strings.Contains(s.Errors[0].Error(), "relay.yaml: users.tokens: missing") {
+		t.Errorf("errors %v", s.Errors)
+	}
+}
+
 // TestTokenKeysFollowTheirFile: it may come late, and a broken one takes no good one away.
 func TestTokenKeysFollowTheirFile(t *testing.T) {
 	t.Parallel()

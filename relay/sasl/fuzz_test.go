@@ -2,6 +2,7 @@ package sasl
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -34,6 +35,27 @@ func FuzzExchange(f *testing.F) {
 					t.Fatalf("%s let %q, %q, %q in as %q", name, first, second, third, x.User())
 				}
 			}
+		}
+	})
+}
+
+// FuzzSignedToken sends any token. None is taken but what the issuer signed; its signature can be
+// written in several ways.
+func FuzzSignedToken(f *testing.F) {
+	key := newECSigner(f, "ec")
+	tokens, _ := trusting(key)
+	good := key.sign(f, podClaims(nil))
+	signed := good[:strings.LastIndexByte(good, '.')+1]
+	f.Add(good, "")
+	f.Add(good, "checkout.shop")
+	f.Add(key.sign(f, podClaims(map[string]any{"aud": "other"})), "")
+	f.Add(newECSigner(f, "unknown").sign(f, podClaims(nil)), "")
+	f.Add("eyJhbGciOiJub25lIn0.e30.", "")
+	f.Add("..", "nobody")
+	f.Fuzz(func(t *testing.T, token, claimed string) {
+		owner, err := tokens.ValidateToken(token, claimed)
+		if err == nil && (!strings.HasPrefix(token, signed) || owner.User != "checkout.shop") {
+			t.Fatalf("%q let %q in as %q", token, claimed, owner.User)
 		}
 	})
 }
