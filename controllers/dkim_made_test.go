@@ -342,12 +342,34 @@ func TestForeignSecretOfTheKeysNameIsLeftAlone(t *testing.T) {
 	if !strings.Contains(message, dkimSecret) || len(relay.Status.DKIM) != 0 {
 		t.Errorf("message %q, status.dkim %+v", message, relay.Status.DKIM)
 	}
+	c.awaitCondition(t, relay, v1alpha1.ConditionDKIMPublished, metav1.ConditionFalse, "DKIMKeyMissing")
 	c.mustGet(t, foreign)
 	if len(foreign.Data) != 1 || len(foreign.Labels) != 0 {
 		t.Errorf("it was changed: %+v", foreign)
 	}
 	// The rest of the relay does not wait for it.
 	c.signsWith(t, namespace)
+}
+
+func TestForeignSecretInThePlaceOfTheKeysStopsNoSignatures(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay, key := c.signingRelay(t, namespace)
+	c.change(t, relay, func() { relay.Spec.Paused = true })
+	c.awaitCondition(t, relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, "Paused")
+	if err := c.Delete(t.Context(), secretNamed(namespace, dkimSecret)); err != nil {
+		t.Fatal(err)
+	}
+	c.mustCreate(t, secretNamed(namespace, dkimSecret))
+	c.change(t, relay, func() { relay.Spec.Paused = false })
+	c.awaitCondition(t, relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, "NameTaken")
+	c.signsWith(t, namespace, key.Selector)
+	c.verifySignature(t, namespace, key.Selector)
+	if err := c.Delete(t.Context(), secretNamed(namespace, dkimSecret)); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitEvent(t, namespace, "DKIMKeyRestored", key.Selector)
+	c.awaitCondition(t, relay, v1alpha1.ConditionDKIMPublished, metav1.ConditionTrue, "Published")
+	c.signsWith(t, namespace, key.Selector)
 }
 
 func TestKeysThatCannotBeReadChangeNothing(t *testing.T) {

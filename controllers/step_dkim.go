@@ -40,8 +40,8 @@ func (r *MailRelayReconciler) applyDKIM(ctx context.Context, s *scope) error {
 		}
 		wanted[resources.DKIMName(s.relay, entry)] = true
 		ring, err := r.keepRing(ctx, s, entry)
-		if err = s.note(err); err != nil || ring == nil {
-			failures = append(failures, err)
+		if err != nil {
+			failures = append(failures, r.leaveAsIs(ctx, s, entry, err))
 			continue
 		}
 		s.use(entry, ring)
@@ -54,6 +54,18 @@ func (r *MailRelayReconciler) applyDKIM(ctx context.Context, s *scope) error {
 	}
 	s.relay.Status.DKIM = status
 	return nil
+}
+
+// leaveAsIs lets the relays keep the keys of an entry when a person has to do something about
+// their Secret first.
+func (r *MailRelayReconciler) leaveAsIs(ctx context.Context, s *scope, entry *v1alpha1.DKIMKey, failure error) error {
+	if err := s.note(failure); err != nil {
+		return err
+	}
+	copies := func() (map[string]dkim.Copy, error) { return r.copiesOf(ctx, s, entry) }
+	loaded, err := dkim.Load(resources.WantedDKIM(s.relay, entry), nil, copies, s.facts.Now)
+	s.use(entry, &loaded.Ring)
+	return err
 }
 
 // use gives the keys of an entry to the relays: all that there are, so that they have the next

@@ -2,6 +2,7 @@ package readiness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type MadeDKIMKey struct {
 var dkimPublished = condition[*Facts]{
 	name: v1alpha1.ConditionDKIMPublished,
 	predicates: []predicate[*Facts]{
+		keysAreMade,       // Something is in the way of their Secret
 		recordsAreTheKeys, // Something else there is a mistake, and costs signatures
 		recordsAreThere,   // A new key is used once its record is
 		dnsAnswers,        // What was seen holds until the DNS says something else
@@ -29,6 +31,20 @@ var dkimPublished = condition[*Facts]{
 		}
 		return finding{reason: "Published", message: "the DNS shows the records of all DKIM keys in use"}
 	},
+}
+
+func keysAreMade(f *Facts) *finding {
+	for i := range f.Relay.Spec.DKIM {
+		entry := &f.Relay.Spec.DKIM[i]
+		made := func(k MadeDKIMKey) bool {
+			return k.Domain == entry.Domain && strings.HasPrefix(k.Selector, entry.Selector+"-")
+		}
+		if entry.Generate != nil && !slices.ContainsFunc(f.DKIMKeys, made) {
+			return &finding{reason: "DKIMKeyMissing", message: fmt.Sprintf(
+				"the DKIM key for %s with the selector %s cannot be made or read: see the condition Stalled", entry.Domain, entry.Selector)}
+		}
+	}
+	return nil
 }
 
 func recordsAreTheKeys(f *Facts) *finding {

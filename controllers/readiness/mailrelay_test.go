@@ -163,6 +163,9 @@ func TestMailRelay(t *testing.T) {
 			f.DKIM = []DKIMProblem{{Name: "s._domainkey.example.com", Secret: "key", Message: "has no dkim.key: add it"}}
 		}, upstream, no, "DKIMKeyUnusable", "s._domainkey.example.com: Secret key in namespace mail has no dkim.key: add it", no},
 		{"no DKIM key to make", func(*Facts) {}, published, yes, "NotRequested", "spec.dkim[].generate", yes},
+		{"DKIM key that cannot be made", func(f *Facts) {
+			f.Relay.Spec.DKIM = []v1alpha1.DKIMKey{{Domain: "example.com", Selector: "s0", Generate: &v1alpha1.DKIMGenerate{}}}
+		}, published, no, "DKIMKeyMissing", "example.com with the selector s0", yes},
 		{"DKIM records seen", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMPublished) }, published, yes, "Published", "", yes},
 		{"DKIM record to publish", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMPublished, v1alpha1.DKIMWaiting) }, published, no, "DKIMRecordMissing", "publish the TXT record s1._domainkey.example.com", yes},
 		{"DKIM record gone", func(f *Facts) { f.DKIMKeys = dkimKeys("", v1alpha1.DKIMMissing) }, published, no, "DKIMRecordMissing", "publish it again", yes},
