@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -14,7 +15,7 @@ type Wanted struct {
 	Interval time.Duration
 	// Overlap is for how long the record of a replaced key stays.
 	Overlap time.Duration
-	// Request asks for another key whenever it changes.
+	// Request asks for another key whenever it has a new value. Taking it away asks for nothing.
 	Request string
 }
 
@@ -83,7 +84,7 @@ func (r *Ring) due(wanted Wanted, now time.Time) bool {
 		newest = next
 	}
 	switch {
-	case newest == nil, wanted.Request != r.Request, newest.Algorithm() != wanted.Algorithm:
+	case newest == nil, wanted.Request != "" && wanted.Request != r.Request, newest.Algorithm() != wanted.Algorithm:
 		return true
 	default:
 		return next == nil && wanted.Interval > 0 && !now.Before(current.Signs.Add(wanted.Interval))
@@ -103,7 +104,7 @@ func (r *Ring) add(wanted Wanted, now time.Time) error {
 		}
 	}
 	r.Keys = append(r.Keys, made)
-	r.Request = wanted.Request
+	r.Request = cmp.Or(wanted.Request, r.Request)
 	return nil
 }
 

@@ -188,6 +188,22 @@ func TestARequestReplacesTheKeyThatWaits(t *testing.T) {
 	s.is("b removed, c next")
 }
 
+func TestARequestThatIsTakenBackAsksForNothing(t *testing.T) {
+	t.Parallel()
+	s := newStory(t)
+	s.wanted.Request = "1"
+	s.step(0)
+	s.is("a next")
+	for _, request := range []string{"", "1", ""} {
+		s.wanted.Request = request
+		s.step(0)
+		s.is("a next")
+	}
+	s.wanted.Request = "2"
+	s.step(0)
+	s.is("b next")
+}
+
 func TestAnotherAlgorithmMakesAnotherKey(t *testing.T) {
 	t.Parallel()
 	s := newStory(t)
