@@ -174,6 +174,7 @@ func TestGeneratedKeysSignOnceTheirRecordsArePublished(t *testing.T) {
 func TestDNSThatFailsStopsNoSignatures(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay, key := c.signingRelay(t, namespace)
+	c.settle(t, namespace)
 	written := secretNamed(namespace, "relay-config-v1")
 	c.mustGet(t, written)
 	before := written.ResourceVersion
@@ -268,6 +269,7 @@ func retiredDaysAgo(t *testing.T, secret *corev1.Secret, days int) []byte {
 func TestGeneratedKeyThatAPersonDeletesOrSpoilsIsPutBack(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay, key := c.signingRelay(t, namespace)
+	c.settle(t, namespace)
 	written := secretNamed(namespace, "relay-config-v1")
 	c.mustGet(t, written)
 	secret := secretNamed(namespace, dkimSecret)
@@ -367,6 +369,8 @@ func TestForeignSecretInThePlaceOfTheKeysStopsNoSignatures(t *testing.T) {
 	if err := c.Delete(t.Context(), secretNamed(namespace, dkimSecret)); err != nil {
 		t.Fatal(err)
 	}
+	// The loop looks again by itself, but only within half a minute: the Secret was not its.
+	c.change(t, relay, func() { relay.Annotations = map[string]string{"test/pass": "1"} })
 	c.awaitEvent(t, namespace, "DKIMKeyRestored", key.Selector)
 	c.awaitCondition(t, relay, v1alpha1.ConditionDKIMPublished, metav1.ConditionTrue, "Published")
 	c.signsWith(t, namespace, key.Selector)
