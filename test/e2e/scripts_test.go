@@ -54,11 +54,9 @@ client.sendmail(sender, [recipient], message(sender, recipient, subject))
 client.quit()
 `
 
-// answerTXT is a DNS server with one TXT record: its name, then its strings.
+// answerTXT is a DNS server with the TXT records of a file: each one's strings by its name.
 const answerTXT = `
-import socket, struct, sys
-name, strings = sys.argv[1], sys.argv[2:]
-data = b"".join(bytes([len(s)]) + s.encode() for s in strings)
+import json, pathlib, socket, struct
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.bind(("", 5353))
 while True:
@@ -67,11 +65,15 @@ while True:
     while query[end]:
         labels.append(query[end + 1:end + 1 + query[end]].decode().lower())
         end += 1 + query[end]
-    known = ".".join(labels) == name and query[end + 1:end + 3] == struct.pack(">H", 16)
+    strings = json.loads(pathlib.Path("` + recordsFile + `").read_text()).get(".".join(labels), [])
+    known = len(strings) > 0 and query[end + 1:end + 3] == struct.pack(">H", 16)
+    data = b"".join(bytes([len(s)]) + s.encode() for s in strings)
     answer = b"\xc0\x0c" + struct.pack(">HHIH", 16, 1, 1, len(data)) + data if known else b""
     head = query[:2] + (b"\x85\x80" if known else b"\x85\x83") + struct.pack(">HHHH", 1, int(known), 0, 0)
     server.sendto(head + query[12:end + 5] + answer, client)
 `
+
+const recordsFile = "/tmp/records.json"
 
 // sendMany submits messages over one connection: sender, recipient, prefix, count.
 const sendMany = pythonLogin + `
