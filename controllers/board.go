@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,8 @@ type posting struct {
 	// issuer is the name of the Issuer, in the relay's namespace, that signs certificates of
 	// clients.
 	issuer string
+	// clientCAs are the CAs, as PEM, whose certificates of clients the relay accepts.
+	clientCAs string
 	// tokens is what can be said of service account tokens.
 	tokens readiness.Tokens
 	// loaded are the users that all ready pods have loaded.
@@ -53,6 +56,8 @@ type loadedUser struct {
 	secret version
 	// prepared is the next password, nil for none.
 	prepared *preparation
+	// certificates are the names in client certificates that let the user in.
+	certificates []string
 }
 
 // previousPassword is an old password that still works.
@@ -65,8 +70,8 @@ type previousPassword struct {
 
 // sameFor reports whether two postings say the same to a user.
 func (p *posting) sameFor(user types.NamespacedName, other *posting) bool {
-	return p.ca == other.ca && p.issuer == other.issuer && p.tokens == other.tokens &&
-		p.loaded[user] == other.loaded[user] && p.previous[user] == other.previous[user] &&
+	return p.ca == other.ca && p.issuer == other.issuer && p.clientCAs == other.clientCAs && p.tokens == other.tokens &&
+		p.previous[user] == other.previous[user] && reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
 		reflect.DeepEqual(p.refused[user], other.refused[user])
 }
 
@@ -120,12 +125,13 @@ func (b *Board) ca(relay types.NamespacedName) (ca string, known bool) {
 }
 
 // signer is the name of the Issuer, in the relay's namespace, that signs certificates of
-// clients. It changes when the CA rotates.
-func (b *Board) signer(relay types.NamespacedName) (issuer string, known bool) {
+// clients, and the CAs whose certificates the relay accepts, as PEM. Both change when the CA
+// rotates.
+func (b *Board) signer(relay types.NamespacedName) (issuer, clientCAs string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	posted, known := b.relays[relay]
-	return posted.issuer, known
+	posted := b.relays[relay]
+	return posted.issuer, posted.clientCAs
 }
 
 // tokensOf is what a relay's pods can do with service account tokens.
@@ -156,6 +162,13 @@ func (b *Board) previous(relay, user types.NamespacedName) previousPassword {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.relays[relay].previous[user]
+}
+
+// accepts reports whether all ready pods of a relay let a user in by this name in a certificate.
+func (b *Board) accepts(relay, user types.NamespacedName, name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.relays[relay].loaded[user].certificates, name)
 }
 
 // sendersRefused are the senders of a user that an upstream of its relay does not take.

@@ -12,6 +12,7 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	relay := types.NamespacedName{Namespace: "mail", Name: "relay"}
 	a, b := types.NamespacedName{Namespace: "shop", Name: "a"}, types.NamespacedName{Namespace: "shop", Name: "b"}
 	one, two := loadedUser{secret: version{"uid", "1"}}, loadedUser{secret: version{"uid", "2"}}
+	certified := loadedUser{secret: one.secret, certificates: []string{"URI:x"}}
 	board := NewBoard()
 	for _, step := range []struct {
 		name  string
@@ -26,6 +27,7 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 		{"another password", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}}, []string{"a", "b"}},
 		{"an old one", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon}}}, []string{"a"}},
 		{"it is used", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon, used: noon}}}, []string{"a"}},
+		{"a certificate is accepted", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: certified}, previous: map[types.NamespacedName]previousPassword{a: {until: noon, used: noon}}}, []string{"b"}},
 	} {
 		board.post(t.Context(), relay, step.fresh, []types.NamespacedName{a, b})
 		var woken []string
@@ -36,11 +38,14 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 			t.Errorf("%s: woke %v, want %v", step.name, woken, step.woken)
 		}
 	}
-	if issuer, known := board.signer(relay); !known || issuer != "relay-ca-2" {
+	if issuer, _ := board.signer(relay); issuer != "relay-ca-2" {
 		t.Errorf("certificates of clients come from %q", issuer)
 	}
 	if ca, known := board.ca(relay); !known || ca != "CA" || !board.hasLoaded(relay, a, two.secret) || board.hasLoaded(relay, a, one.secret) {
 		t.Error("the board does not tell what was posted last")
+	}
+	if !board.accepts(relay, b, "URI:x") || board.accepts(relay, a, "URI:x") {
+		t.Error("the board does not tell whose certificate is accepted")
 	}
 	board.forget(relay)
 	if _, known := board.ca(relay); known || board.hasLoaded(relay, a, two.secret) {

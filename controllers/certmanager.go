@@ -29,7 +29,7 @@ type CertManager struct {
 	Client client.Client
 	Cache  cache.Cache
 
-	watchKind func(client.Object) error
+	watchKind []func(client.Object) error
 	wake      func(context.Context)
 
 	state    atomic.Int32
@@ -45,8 +45,9 @@ const (
 
 // certManagerKinds are the kinds that MailRelays own, by the name of their CRD.
 var certManagerKinds = map[string]client.Object{
-	"certificates.cert-manager.io": &cmv1.Certificate{},
-	"issuers.cert-manager.io":      &cmv1.Issuer{},
+	"certificaterequests.cert-manager.io": &cmv1.CertificateRequest{},
+	"certificates.cert-manager.io":        &cmv1.Certificate{},
+	"issuers.cert-manager.io":             &cmv1.Issuer{},
 }
 
 // fillTimeout is how long to wait for the objects of a kind at a time.
@@ -69,7 +70,8 @@ func (c *CertManager) State() (installed, missing bool) {
 // setupWithManager starts following the CRDs of cert-manager: watch adds a watch of a kind
 // whose objects MailRelays own, wake makes all MailRelays look again.
 func (c *CertManager) setupWithManager(mgr ctrl.Manager, watch func(client.Object) error, wake func(context.Context)) error {
-	c.watchKind, c.wake = watch, wake
+	c.wake = wake
+	c.onWatch(watch)
 	ours := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		return certManagerKinds[object.GetName()] != nil
 	})
@@ -92,6 +94,12 @@ func (c *CertManager) setupWithManager(mgr ctrl.Manager, watch func(client.Objec
 		return fmt.Errorf("follow the CRDs of cert-manager: %w", err)
 	}
 	return nil
+}
+
+// onWatch adds a watch, of the kinds that it wants, to those that are made when the kinds are
+// there. It is for the time before the manager starts.
+func (c *CertManager) onWatch(watch func(client.Object) error) {
+	c.watchKind = append(c.watchKind, watch)
 }
 
 // Reconcile watches the kinds as soon as they can be watched. As long as they cannot, the
@@ -157,8 +165,10 @@ func (c *CertManager) served(kind client.Object) (bool, error) {
 // watch adds the watch of a kind once, and returns when its cache is filled.
 func (c *CertManager) watch(ctx context.Context, name string, kind client.Object) error {
 	if !c.watching[name] {
-		if err := c.watchKind(kind); err != nil {
-			return fmt.Errorf("watch %s: %w", name, err)
+		for _, watch := range c.watchKind {
+			if err := watch(kind); err != nil {
+				return fmt.Errorf("watch %s: %w", name, err)
+			}
 		}
 		if c.watching == nil {
 			c.watching = map[string]bool{}

@@ -26,7 +26,7 @@ import (
 const heldLabel = "test/no-issuing"
 
 // issueForever does cert-manager's part: it writes the Secret of each Certificate, signed by
-// its Issuer, and says that it is ready.
+// its Issuer, and says that it is ready, and signs what CertificateRequests ask for.
 func issueForever(ctx context.Context, c client.Client) {
 	for ctx.Err() == nil {
 		list := &cmv1.CertificateList{}
@@ -37,6 +37,12 @@ func issueForever(ctx context.Context, c client.Client) {
 			}
 		} else if !meta.IsNoMatchError(err) && ctx.Err() == nil {
 			fmt.Println("issuing:", err)
+		}
+		requests := &cmv1.CertificateRequestList{}
+		if err := c.List(ctx, requests); err == nil {
+			for i := range requests.Items {
+				_ = answer(ctx, c, &requests.Items[i])
+			}
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -64,7 +70,7 @@ func issue(ctx context.Context, c client.Client, certificate *cmv1.Certificate) 
 		secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certificate.Namespace, Name: certificate.Spec.SecretName}, Type: corev1.SecretTypeTLS}
 	}
 	secret.Labels = certificate.Spec.SecretTemplate.Labels
-	if secret.Data, err = signed(ctx, c, certificate); err != nil {
+	if secret.Data, err = issued(ctx, c, certificate); err != nil {
 		return err
 	}
 	if exists {
@@ -90,21 +96,11 @@ func isReady(certificate *cmv1.Certificate) bool {
 	return false
 }
 
-// signed is the content of the Secret of a Certificate.
-func signed(ctx context.Context, c client.Client, certificate *cmv1.Certificate) (map[string][]byte, error) {
-	var ca *tls.Certificate
-	issuer := &cmv1.Issuer{}
-	key := client.ObjectKey{Namespace: certificate.Namespace, Name: certificate.Spec.IssuerRef.Name}
-	if err := c.Get(ctx, key, issuer); err == nil && issuer.Spec.CA != nil {
-		secret := &corev1.Secret{}
-		if err := c.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: issuer.Spec.CA.SecretName}, secret); err != nil {
-			return nil, err
-		}
-		pair, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"])
-		if err != nil {
-			return nil, err
-		}
-		ca = &pair
+// issued is the content of the Secret of a Certificate.
+func issued(ctx context.Context, c client.Client, certificate *cmv1.Certificate) (map[string][]byte, error) {
+	ca, err := caOf(ctx, c, client.ObjectKey{Namespace: certificate.Namespace, Name: certificate.Spec.IssuerRef.Name})
+	if err != nil {
+		return nil, err
 	}
 	lifetime := 90 * 24 * time.Hour
 	if certificate.Spec.Duration != nil {
@@ -115,6 +111,23 @@ func signed(ctx context.Context, c client.Client, certificate *cmv1.Certificate)
 		NotBefore: time.Now(), NotAfter: time.Now().Add(lifetime),
 		IsCA: certificate.Spec.IsCA, BasicConstraintsValid: certificate.Spec.IsCA,
 	}, ca)
+}
+
+// caOf is what an Issuer signs with, nil for one that has no CA.
+func caOf(ctx context.Context, c client.Client, key client.ObjectKey) (*tls.Certificate, error) {
+	issuer := &cmv1.Issuer{}
+	if err := c.Get(ctx, key, issuer); err != nil || issuer.Spec.CA == nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	secret := &corev1.Secret{}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: issuer.Spec.CA.SecretName}, secret); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"])
+	if err != nil {
+		return nil, err
+	}
+	return &pair, nil
 }
 
 // newKeyPair makes a key and a certificate for it, signed by ca or else by itself, as the

@@ -34,7 +34,9 @@ type MailRelayReconciler struct {
 	Board *Board
 	// DNS shows which DKIM keys are published.
 	DNS *dkim.Lookups
-	Now func() time.Time
+	// Keys are those of client certificates that are not in their Secrets yet.
+	Keys *keyring
+	Now  func() time.Time
 
 	memories memories
 	// wake takes relays that shall look again.
@@ -82,6 +84,7 @@ func (r *MailRelayReconciler) serviceSteps() []step {
 		do(r.applyUpstreams, upstream, workload),       // credentials and CAs of the upstreams
 		do(r.applyConfig),                              // relay.yaml
 		do(r.applyUsers, senders),                      // verifiers of those who may log in
+		do(r.removeRequests),                           // for client certificates that are done
 		do(r.applyNetworkPolicy, network),              // what may connect where
 		do(r.applyWorkload, workload),                  // the pods, once they can mount the above
 		do(r.applyDefaultUser),                         // the RelayUser that comes with a relay

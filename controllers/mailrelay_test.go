@@ -103,6 +103,7 @@ func TestNothingIsWrittenInSteadyState(t *testing.T) {
 	})
 	user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "relay-default"}}
 	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+	c.readyCertificateUser(t, relay, newCertificateUser(namespace, "certified", relay))
 	c.fleet.change(keyOf(pods[0]), func(report *config.Report) { finds(report, goodProbe(time.Now())) })
 	c.change(t, relay, func() { relay.Annotations = map[string]string{"test/pass": "probed"} })
 	eventually(t, "what the probe found", func() error {

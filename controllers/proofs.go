@@ -32,12 +32,32 @@ type proofs struct {
 	previousUntil time.Time
 	// next is the verifier of the password that the Secret will hold.
 	next nextPassword
+	// keys are the KeyNames of client certificates, the newest first.
+	keys []string
 }
 
 // nextPassword is the zero one when there is none.
 type nextPassword struct {
 	preparation *preparation
 	verifier    config.Verifier
+}
+
+// complete reports whether a user can log in with them.
+func (p *proofs) complete(user *v1alpha1.RelayUser) bool {
+	secret := len(p.passwords) > 0 || resources.Uses(user, v1alpha1.KindServiceAccount)
+	certificate := len(p.keys) > 0
+	if requireOf(user) == config.RequireAll {
+		return secret && certificate
+	}
+	return secret || certificate
+}
+
+// requireOf is what the relay is told of the user's authentication.require.
+func requireOf(user *v1alpha1.RelayUser) string {
+	if asked := user.Spec.Authentication; asked != nil && asked.Require == v1alpha1.RequireAll {
+		return config.RequireAll
+	}
+	return ""
 }
 
 // accepted are the verifiers as the relay is to have them. A next password takes the place of
@@ -107,7 +127,10 @@ func (p *proofSource) read(ctx context.Context, user *v1alpha1.RelayUser, known 
 	if err != nil || secret == nil || !metav1.IsControlledBy(secret, user) {
 		return err
 	}
-	known.version = versionOf(secret)
+	known.version, known.keys = versionOf(secret), nil
+	if resources.Uses(user, v1alpha1.KindClientCertificate) {
+		known.keys = keysIn(secret)
+	}
 	if !resources.Uses(user, v1alpha1.KindPassword) {
 		known.passwords, known.previousUntil = nil, time.Time{}
 		return nil
@@ -118,6 +141,20 @@ func (p *proofSource) read(ctx context.Context, user *v1alpha1.RelayUser, known 
 	}
 	p.reconciler.Board.written(client.ObjectKeyFromObject(user), string(h.password))
 	return known.take(h)
+}
+
+// keysIn are the KeyNames of the certificate in a Secret and, during the overlap, of that before.
+// Whoever may write the Secret can only add keys to their own user.
+func keysIn(secret *corev1.Secret) []string {
+	present := keyName(secret.Data[corev1.TLSCertKey])
+	if present == "" {
+		return nil
+	}
+	keys := []string{present}
+	if previous := resources.ReadKeyRecord(secret).Previous; len(previous) == len(present) {
+		keys = append(keys, previous)
+	}
+	return keys
 }
 
 // fromShard are the proofs that the operator wrote before it restarted.

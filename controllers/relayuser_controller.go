@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -30,6 +32,10 @@ type RelayUserReconciler struct {
 	Events events.EventRecorder
 	Board  *Board
 	Now    func() time.Time
+	// CertManager knows whether the kinds of cert-manager are there.
+	CertManager *CertManager
+	// Keys are those of client certificates that are not in their Secrets yet.
+	Keys *keyring
 }
 
 type userStep func(context.Context, *userScope) error
@@ -49,6 +55,9 @@ func (r *RelayUserReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	user := &v1alpha1.RelayUser{}
 	if err := r.Client.Get(ctx, request.NamespacedName, user); err != nil {
 		r.Board.cancel(ctx, types.NamespacedName{}, request.NamespacedName, nil)
+		if apierrors.IsNotFound(err) {
+			r.Keys.drop(request.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	namespace, err := namespaceMetadata(ctx, r.Client, user.Namespace)
@@ -71,7 +80,7 @@ func (r *RelayUserReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 
 // SetupWithManager starts the loop over RelayUsers and all that wakes it.
 func (r *RelayUserReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	err := ctrl.NewControllerManagedBy(mgr).
+	c, err := ctrl.NewControllerManagedBy(mgr).
 		// Its status too: a pass that saw an old one may have found nothing to write.
 		For(&v1alpha1.RelayUser{}).
 		Watches(&v1alpha1.MailRelay{}, handler.EnqueueRequestsFromMapFunc(r.usersOfRelay),
@@ -80,10 +89,16 @@ func (r *RelayUserReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNamespace)).
 		WatchesRawSource(source.Channel(r.Board.Changes, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RecoverPanic: ptr(true)}).
-		Complete(r)
+		Build(r)
 	if err != nil {
 		return fmt.Errorf("loop over RelayUsers: %w", err)
 	}
+	r.CertManager.onWatch(func(kind client.Object) error {
+		if _, ok := kind.(*cmv1.CertificateRequest); !ok {
+			return nil
+		}
+		return c.Watch(source.Kind(mgr.GetCache(), kind, handler.EnqueueRequestsFromMapFunc(userOfSigning)))
+	})
 	return nil
 }
 

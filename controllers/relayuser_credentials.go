@@ -19,6 +19,7 @@ import (
 // longer let in stays as it is; the relay does not know it any more.
 func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope) error {
 	if s.relay == nil || s.facts.RefusedReason != "" {
+		r.Keys.drop(client.ObjectKeyFromObject(s.user))
 		return nil
 	}
 	ca, known := r.Board.ca(relayRef(s.user))
@@ -39,9 +40,13 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 		r.leaveCredentials(s, live)
 		return nil
 	}
+	pair, err := r.clientCertificate(ctx, s, live)
+	if err != nil || s.unwritten {
+		return err
+	}
 	h, done := r.renew(ctx, s, heldBy(live))
 	desired := resources.CredentialsSecret(s.relay, s.user, resources.Credentials{
-		CA: []byte(ca), Password: h.password, Annotations: h.annotations(),
+		CA: []byte(ca), Password: h.password, Annotations: h.annotations(), Client: pair,
 	})
 	edit := editOf(live, desired)
 	if s.secret, err = r.writeCredentials(ctx, s, live, desired); err != nil {

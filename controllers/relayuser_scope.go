@@ -31,8 +31,11 @@ type userScope struct {
 	undecided bool
 	// secret holds the credentials.
 	secret *corev1.Secret
-	// fresh is set when the password was made in this pass, and the pods do not know it yet.
+	// fresh is set when the password or the certificate was made in this pass, and the pods do not
+	// know it yet.
 	fresh bool
+	// unwritten is set while a Secret that is not there yet waits for the certificate.
+	unwritten bool
 
 	requeueAfter time.Duration
 }
@@ -65,7 +68,7 @@ func (s *userScope) note(err error) error {
 	}
 	if notOurs := (*apply.NotOursError)(nil); errors.As(err, &notOurs) {
 		s.facts.NotOurs = append(s.facts.NotOurs, notOurs.Error())
-		s.requeueAfter = jitter(nameTakenInterval)
+		s.again(jitter(nameTakenInterval))
 		return nil
 	}
 	return err

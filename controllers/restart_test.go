@@ -30,6 +30,7 @@ func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	user, first := c.readyUser(t, relay, nil)
 	c.annotate(t, user, v1alpha1.AnnotationRotate, "1")
 	c.awaitAccepted(t, relay, user, c.awaitNewPassword(t, user, first), first)
+	c.readyCertificateUser(t, relay, newCertificateUser(namespace, "certified", relay))
 	settled := c.settle(t, namespace)
 	stopOperator()
 	time.Sleep(500 * time.Millisecond)

@@ -64,12 +64,14 @@ func setup(ctx context.Context, mgr ctrl.Manager, settings Settings, ca Operator
 	}
 	issuer := tokenissuer.New(api.RESTClient())
 	certManager := &CertManager{Client: mgr.GetClient(), Cache: mgr.GetCache()}
+	keys := &keyring{}
 	relays := &MailRelayReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Settings: settings,
-		CA: ca, Poller: poller, Tokens: issuer, CertManager: certManager, Board: board, DNS: dns, Now: time.Now,
+		CA: ca, Poller: poller, Tokens: issuer, CertManager: certManager, Board: board, DNS: dns, Keys: keys, Now: time.Now,
 	}
 	users := &RelayUserReconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board, Now: time.Now,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Board: board,
+		CertManager: certManager, Keys: keys, Now: time.Now,
 	}
 	for _, part := range []interface{ SetupWithManager(ctrl.Manager) error }{relays, users} {
 		if err := part.SetupWithManager(mgr); err != nil {

@@ -7,13 +7,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
-	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // applyConfig writes relay.yaml, the CAs that the relay knows the operator and clients by, and
-// the keys that it verifies service account tokens with. A spec that
-// the relay could not read changes nothing: the pods keep what they have.
+// the keys that it verifies service account tokens with. A spec that the relay could not read
+// changes nothing: the pods keep what they have.
 func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 	if s.dkim.unknown {
 		return nil
@@ -25,6 +24,18 @@ func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 		return err
 	}
 	wanted.Users.DecoyKey = decoyKey
+	clientCAs := s.clientCAs()
+	asks, err := r.certificatesWanted(ctx, s)
+	if err != nil {
+		return err
+	}
+	if asks {
+		if len(clientCAs) == 0 {
+			// They come with the certificate, without which no pod starts.
+			return nil
+		}
+		wanted.TLS.ClientCAFile = resources.ClientCAFile
+	}
 	var relayYAML []byte
 	relayYAML, s.facts.Invalid = render(wanted)
 	if s.facts.Invalid != "" {
@@ -39,7 +50,7 @@ func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
 		return err
 	}
 	return r.applyMounted(ctx, s, resources.ConfigSecret(s.relay, resources.ConfigFiles{
-		RelayYAML: relayYAML, OperatorCA: operatorCA, ClientCAs: trust.Encode(s.trust.Clients()), TokenKeys: tokenKeys, DecoyKey: decoyKey,
+		RelayYAML: relayYAML, OperatorCA: operatorCA, ClientCAs: clientCAs, TokenKeys: tokenKeys, DecoyKey: decoyKey,
 	}))
 }
 

@@ -26,8 +26,8 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 		all = append(all, client.ObjectKeyFromObject(&list.Items[i]))
 	}
 	fresh := posting{
-		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()), tokens: r.tokensFact(s),
-		loaded: loadedUsers(s), refused: refusedSenders(s, list.Items), previous: previousPasswords(s),
+		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()), clientCAs: string(s.clientCAs()),
+		tokens: r.tokensFact(s), loaded: loadedUsers(s), refused: refusedSenders(s, list.Items), previous: previousPasswords(s),
 	}
 	key := client.ObjectKeyFromObject(s.relay)
 	if !s.usersKnown {
@@ -79,25 +79,33 @@ func (r *MailRelayReconciler) forget(relay types.NamespacedName) {
 	r.Board.forget(relay)
 }
 
-// loadedUsers are the users whose shard every ready pod has loaded as it now is.
+// loadedUsers are the users whose shard every ready pod has loaded as it now is. Certificates
+// and tokens need what is in the configuration besides.
 func loadedUsers(s *scope) map[types.NamespacedName]loadedUser {
 	loaded := map[types.NamespacedName]loadedUser{}
+	configured := directoryLoaded(s, resources.ConfigDir)
 	for i := range s.users {
 		user := &s.users[i]
-		if !shardLoaded(s, resources.UsersDir(users.Shard(user.user.Name))) || len(user.user.Subjects) > 0 && !tokenKeysLoaded(s) {
+		switch {
+		case !directoryLoaded(s, resources.UsersDir(users.Shard(user.user.Name))),
+			len(user.user.Subjects) > 0 && !(configured && s.hasTokenKeys()),
+			len(user.user.Certificates) > 0 && !configured:
 			continue
 		}
-		loaded[client.ObjectKeyFromObject(user.object)] = loadedUser{secret: user.secret, prepared: user.prepared}
+		loaded[client.ObjectKeyFromObject(user.object)] = loadedUser{
+			secret: user.secret, prepared: user.prepared, certificates: user.user.Certificates,
+		}
 	}
 	return loaded
 }
 
-// tokenKeysLoaded reports whether every ready pod can verify tokens.
-func tokenKeysLoaded(s *scope) bool {
-	return s.memory.secrets[resources.ConfigName(s.relay)].keys[resources.TokenKeysKey] && shardLoaded(s, resources.ConfigDir)
+// hasTokenKeys reports whether the configuration has keys to verify tokens with.
+func (s *scope) hasTokenKeys() bool {
+	return s.memory.secrets[resources.ConfigName(s.relay)].keys[resources.TokenKeysKey]
 }
 
-func shardLoaded(s *scope, directory string) bool {
+// directoryLoaded reports whether every ready pod has loaded what a directory now holds.
+func directoryLoaded(s *scope, directory string) bool {
 	if s.hashes[directory] == "" {
 		return false
 	}

@@ -60,7 +60,7 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 		return nil
 	}
 	known, err := source.of(ctx, user)
-	if err != nil || known == nil {
+	if err != nil || known == nil || !known.complete(user) {
 		return err
 	}
 	if decision.Any() {
@@ -68,6 +68,8 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	}
 	granted.ID = string(user.UID)
 	granted.Passwords, granted.PreviousUntil = known.accepted()
+	granted.Certificates = r.certificateNames(user, known)
+	granted.Require = requireOf(user)
 	if !granted.PreviousUntil.IsZero() {
 		s.again(granted.PreviousUntil.Sub(s.facts.Now))
 	}

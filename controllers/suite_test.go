@@ -193,7 +193,7 @@ func certManagerCRDs() ([]string, error) {
 	}
 	dir := filepath.Join(strings.TrimSpace(string(out)), "deploy", "crds")
 	var files []string
-	for _, name := range []string{"certificates", "issuers", "clusterissuers"} {
+	for _, name := range []string{"certificaterequests", "certificates", "issuers", "clusterissuers"} {
 		files = append(files, filepath.Join(dir, "cert-manager.io_"+name+".yaml"))
 	}
 	return files, nil

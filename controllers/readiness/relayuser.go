@@ -29,6 +29,8 @@ type UserFacts struct {
 	RelayPaused bool
 	// CAKnown is set when the relay has a CA for apps to trust.
 	CAKnown bool
+	// Client tells of a client certificate that is under way; nil when there is nothing to tell.
+	Client *ClientCertificate
 	// SecretWritten is set when the credentials are in their Secret.
 	SecretWritten bool
 	// Tokens are those of a user with a service account, nil for others.
@@ -67,6 +69,7 @@ var userReady = condition[*UserFacts]{
 		secretNameIsFree,   // No foreign Secret is in the way
 		relayHasCA,         // Without a CA the app could not verify the relay
 		relayGoesOn,        // A paused one takes up nothing new
+		certificateSigned,  // The relay's CA vouches for the app
 		credentialsWritten, // The app can read them
 		tokensVerifiable,   // The relay has the keys for tokens
 		credentialsLoaded,  // and the relay knows them
@@ -85,14 +88,14 @@ var sendersAccepted = condition[*UserFacts]{
 // userReconciling is true while the operator works towards spec.
 var userReconciling = condition[*UserFacts]{
 	name:       v1alpha1.ConditionReconciling,
-	predicates: []predicate[*UserFacts]{relayHasCA, tokensVerifiable, credentialsLoaded, nextPasswordLoaded},
+	predicates: []predicate[*UserFacts]{relayHasCA, certificateIsUnderWay, tokensVerifiable, credentialsLoaded, nextPasswordLoaded},
 	holds:      always[*UserFacts]("UpToDate", "nothing is under way"),
 }
 
 // userStalled is true when only a change by a person helps.
 var userStalled = condition[*UserFacts]{
 	name:       v1alpha1.ConditionStalled,
-	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree, relayGoesOn, rotationGoesOn},
+	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree, relayGoesOn, certificateNotRefused, rotationGoesOn},
 	holds:      always[*UserFacts]("NotStalled", "nothing waits for a person"),
 }
 

@@ -35,6 +35,12 @@ func TestRelayUser(t *testing.T) {
 		{"tokens without keys", func(f *UserFacts) { f.Tokens, f.Loaded = &Tokens{Problem: "forbidden"}, false }, "TokenKeysUnknown", no, yes, no},
 		{"tokens, keys on their way", func(f *UserFacts) { f.Tokens, f.Loaded = &Tokens{}, false }, "LoadingCredentials", no, yes, no},
 		{"not loaded", func(f *UserFacts) { f.Loaded = false }, "LoadingCredentials", no, yes, no},
+		{"certificate not asked for", func(f *UserFacts) { f.Client, f.SecretWritten = &ClientCertificate{}, false }, "SigningCertificate", no, yes, no},
+		{"certificate not signed", func(f *UserFacts) { f.Client = &ClientCertificate{Request: "mail/relay-client-1"} }, "SigningCertificate", no, yes, no},
+		{"certificate refused", func(f *UserFacts) { f.Client = &ClientCertificate{Refusal: "denied"} }, "CertificateRefused", no, no, yes},
+		{"nobody to sign", func(f *UserFacts) { f.Client = &ClientCertificate{CertManagerMissing: true} }, "CertManagerMissing", no, no, yes},
+		{"certificate being renewed", func(f *UserFacts) { f.Client = &ClientCertificate{Usable: true, Request: "mail/relay-client-1"} }, "CredentialsReady", yes, yes, no},
+		{"renewal refused", func(f *UserFacts) { f.Client = &ClientCertificate{Usable: true, Refusal: "denied"} }, "CredentialsReady", yes, no, yes},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

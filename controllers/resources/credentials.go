@@ -18,6 +18,14 @@ type Credentials struct {
 	Password []byte
 	// Annotations say when they were made, and why.
 	Annotations map[string]string
+	// Client is nil for a user who has no client certificate.
+	Client *ClientPair
+}
+
+// ClientPair is a client certificate with its key, both as PEM, and what is to be known of it.
+type ClientPair struct {
+	Certificate, Key []byte
+	Record           KeyRecord
 }
 
 // CredentialsSecret is all that an app needs to submit mail, in the keys of the Service
@@ -45,11 +53,15 @@ func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, c Cr
 	if SubmissionsEnabled(relay) {
 		setPort(data, "smtps", host, "implicit", SubmissionsPort)
 	}
-	return corev1ac.Secret(CredentialsName(user), user.Namespace).
+	secret := corev1ac.Secret(CredentialsName(user), user.Namespace).
 		WithLabels(map[string]string{nameLabel: appName, ManagedByLabel: ManagedBy, UserLabel: user.Name}).
 		WithAnnotations(c.Annotations).
-		WithType(corev1.SecretType(v1alpha1.SecretTypeSMTP)).
-		WithData(data)
+		WithType(corev1.SecretType(v1alpha1.SecretTypeSMTP))
+	if c.Client != nil {
+		data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey] = c.Client.Certificate, c.Client.Key
+		secret.WithAnnotations(c.Client.Record.annotations())
+	}
+	return secret.WithData(data)
 }
 
 // AlwaysInCredentials reports whether a key is in the Secret of every user.

@@ -11,8 +11,11 @@ const (
 	ManagedBy = "mailrelay-operator"
 	// RelayLabel names the MailRelay, in the same namespace, that an object belongs to.
 	RelayLabel = "mailrelay.dev/relay"
-	// UserLabel names the RelayUser, in the same namespace, that a Secret belongs to.
+	// UserLabel names the RelayUser, in the same namespace unless UserNamespaceLabel says
+	// otherwise, that an object is for.
 	UserLabel = "mailrelay.dev/user"
+	// UserNamespaceLabel names the namespace of the RelayUser that a CertificateRequest is for.
+	UserNamespaceLabel = "mailrelay.dev/user-namespace"
 	// CertificateLabel marks the Secrets that cert-manager writes for a relay. cert-manager
 	// does not own them, so the operator deletes them with the relay.
 	CertificateLabel = "mailrelay.dev/certificate"

@@ -12,6 +12,9 @@ const (
 	SpoolDir     = "/var/spool/mailrelay"
 )
 
+// ClientCAFile is where the CAs are that sign client certificates of users.
+const ClientCAFile = ConfigDir + "/" + ClientCAKey
+
 // UsersDir is where one shard of the users is mounted.
 func UsersDir(shard int) string { return fmt.Sprintf("/etc/mailrelay/users/%02d", shard) }
 

@@ -1,0 +1,90 @@
+package controllers
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+)
+
+// keyring holds the keys of client certificates from when they are made until they are in the
+// Secrets of their apps. They are nowhere else: an operator that restarts makes others.
+type keyring struct {
+	mu   sync.Mutex
+	keys map[types.NamespacedName]*newKey
+}
+
+// newKey is a key of a user whose certificate is under way.
+type newKey struct {
+	user  types.UID
+	relay types.NamespacedName
+	// signer is the Issuer that is asked.
+	signer string
+	key    *ecdsa.PrivateKey
+	// name is the KeyName.
+	name string
+	// request is what the CA is asked to sign, as PEM, in the CertificateRequest of that name.
+	request     []byte
+	requestName string
+	made        time.Time
+}
+
+// of returns the key of a user that is under way, nil when there is none.
+func (k *keyring) of(user *v1alpha1.RelayUser) *newKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := k.keys[client.ObjectKeyFromObject(user)]
+	if found == nil || found.user != user.UID || found.relay != relayRef(user) {
+		return nil
+	}
+	return found
+}
+
+// make returns the key of a user that this signer is asked about, a new one when there is none.
+func (k *keyring) make(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, signer string, now time.Time) (*newKey, error) {
+	if found := k.of(user); found != nil && found.signer == signer {
+		return found, nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	fresh := &newKey{user: user.UID, relay: relayRef(user), signer: signer, key: key, made: now}
+	if fresh.name, err = resources.KeyName(key.Public()); err != nil {
+		return nil, err
+	}
+	fresh.requestName = resources.RequestName(relay, fresh.name)
+	if fresh.request, err = resources.SigningRequest(user, key); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.keys == nil {
+		k.keys = map[types.NamespacedName]*newKey{}
+	}
+	k.keys[client.ObjectKeyFromObject(user)] = fresh
+	return fresh, nil
+}
+
+// awaits reports whether a user's key waits for the CertificateRequest of that name.
+func (k *keyring) awaits(request string, user types.NamespacedName) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := k.keys[user]
+	return found != nil && found.requestName == request
+}
+
+// drop forgets the key of a user: it is in use, or of no use.
+func (k *keyring) drop(user types.NamespacedName) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.keys, user)
+}
