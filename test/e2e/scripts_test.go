@@ -101,7 +101,7 @@ def login(mode, mechanism, token):
         client.starttls(context=context)
     client.ehlo()
     token = token or pathlib.Path("` + tokens + `/token").read_text()
-    start = "user=" + binding["username"] if mechanism == "XOAUTH2" else "n,,"
+    start = ("user=%s" if mechanism == "XOAUTH2" else "n,a=%s,") % binding["username"]
     response = start + "\1auth=Bearer " + token + "\1\1"
     client.auth(mechanism, lambda challenge=None: response if challenge is None else "\1")
     return client
