@@ -179,7 +179,7 @@ func userCanLogIn(f *UserFacts) finding {
 			"apps can log in, but no longer when the cluster changes the keys of its tokens: %s", f.Tokens.Problem)}
 	default:
 		return finding{reason: "CredentialsReady", message: fmt.Sprintf(
-			"pods of service account %s can log in with a token of the audience in the Secret", f.User.Spec.Authentication.ServiceAccount.Name)}
+			"apps can log in with what the Secret holds; for the token of service account %s that is the audience", f.User.Spec.Authentication.ServiceAccount.Name)}
 	}
 }
 
