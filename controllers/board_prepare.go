@@ -69,6 +69,13 @@ func (b *Board) written(user types.NamespacedName, password string) {
 	}
 }
 
+// forgetUser ends what is prepared for a user who is gone.
+func (b *Board) forgetUser(user types.NamespacedName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.preparing, user)
+}
+
 func (b *Board) wake(ctx context.Context, relay types.NamespacedName) {
 	object := &v1alpha1.MailRelay{ObjectMeta: metav1.ObjectMeta{Namespace: relay.Namespace, Name: relay.Name}}
 	select {

@@ -83,6 +83,11 @@ func TestPreparationLastsUntilTheSecretHoldsIt(t *testing.T) {
 	if board.preparation(user) != nil || len(board.Relays) != 3 {
 		t.Error("it cannot be cancelled")
 	}
+	board.prepare(t.Context(), relay, user, nil)
+	board.forgetUser(user)
+	if board.preparation(user) != nil {
+		t.Error("it outlives its user")
+	}
 }
 
 func TestMemoryIsOfOneRelayOnly(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -54,9 +53,9 @@ func (r *RelayUserReconciler) steps() []userStep {
 func (r *RelayUserReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
 	user := &v1alpha1.RelayUser{}
 	if err := r.Client.Get(ctx, request.NamespacedName, user); err != nil {
-		r.Board.cancel(ctx, types.NamespacedName{}, request.NamespacedName, nil)
 		if apierrors.IsNotFound(err) {
 			r.Keys.drop(request.NamespacedName)
+			r.Board.forgetUser(request.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}

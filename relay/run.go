@@ -82,14 +82,16 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	return err
 }
 
-// sweepInterval is how often dead letters are looked through.
+// sweepInterval is how often dead letters and open sessions are looked through.
 const sweepInterval = time.Minute
 
-// sweep removes dead letters whose time is over, or for which there is no room.
+// sweep removes dead letters whose time is over, or for which there is no room, and ends the
+// sessions of passwords and tokens whose time is over.
 func (p *parts) sweep(ctx context.Context) error {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {
+		p.server.EndRevoked()
 		if err := p.store.Sweep(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("cannot remove old dead letters, trying again", "error", err)
 		}

@@ -2,7 +2,9 @@ package submission
 
 import (
 	"crypto/rand"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
@@ -48,4 +50,25 @@ func TestSessionEndsWithWhatProvedItsLogin(t *testing.T) {
 func usersOf(user config.User) map[string]config.User {
 	user.Name = testUser
 	return map[string]config.User{testUser: user}
+}
+
+// TestIdleSessionEndsWithAPasswordWhoseTimeIsOver changes nothing but the time.
+func TestIdleSessionEndsWithAPasswordWhoseTimeIsOver(t *testing.T) {
+	t.Parallel()
+	var clock atomic.Int64
+	f := start(t, func(f *fixture) { f.now = func() time.Time { return time.Unix(clock.Load(), 0) } })
+	next, err := testVerifier().Successor(rand.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.users.Replace(usersOf(config.User{
+		Senders: []string{"*"}, Passwords: []config.Verifier{next, testVerifier()}, PreviousUntil: time.Unix(3600, 0),
+	}))
+	c := f.login()
+	f.server.EndRevoked()
+	c.do("NOOP", "250 ")
+	clock.Store(3600)
+	f.server.EndRevoked()
+	c.expect("421 4.7.0 ")
+	c.expectClosed()
 }

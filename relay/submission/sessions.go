@@ -42,7 +42,8 @@ func (o *sessions) list() []*session {
 }
 
 // EndRevoked ends the sessions whose login is no longer good: at once, or a little later those
-// in which a message is under way. It is to be called when the users have changed.
+// in which a message is under way. It is to be called when the users have changed, and now and then,
+// since passwords and tokens can end by themselves.
 func (s *Server) EndRevoked() {
 	for _, open := range s.backend.open.list() {
 		open.endIfRevoked()

@@ -208,8 +208,10 @@ func TestRotationFailsNoApp(t *testing.T) {
 		}
 	})
 	first := u.mustBinding(t)
+	from := time.Now()
 	u.annotate(t, v1alpha1.AnnotationRotate, "1")
 	second := u.waitRotated(t, first)
+	t.Logf("from the annotation to a new password that every pod knows: %s", time.Since(from))
 	u.mustLogin(t, first, "ok")
 	time.Sleep(3 * time.Second) // some more logins with the second password
 	u.annotate(t, v1alpha1.AnnotationRotate, "2")
