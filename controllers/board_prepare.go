@@ -15,11 +15,10 @@ import (
 type preparation struct{ password string }
 
 // prepare asks the relay's loop to make a user's next password known to the pods. It returns
-// the same preparation until the Secret holds it as the present password.
-func (b *Board) prepare(ctx context.Context, relay, user types.NamespacedName, present []byte) *preparation {
+// the same preparation until that loop has seen it in the Secret.
+func (b *Board) prepare(ctx context.Context, relay, user types.NamespacedName) *preparation {
 	b.mu.Lock()
 	p, ok := b.preparing[user]
-	ok = ok && p.password != string(present)
 	if !ok {
 		p = &preparation{password: string(newPassword())}
 		b.preparing[user] = p
@@ -31,11 +30,11 @@ func (b *Board) prepare(ctx context.Context, relay, user types.NamespacedName, p
 	return p
 }
 
-// prepared reports whether all ready pods know a user's next password.
-func (b *Board) prepared(relay, user types.NamespacedName, p *preparation) bool {
+// prepared reports whether all ready pods know a user's next password, other than the present.
+func (b *Board) prepared(relay, user types.NamespacedName, p *preparation, present []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.relays[relay].loaded[user].prepared == p
+	return b.relays[relay].loaded[user].prepared == p && p.password != string(present)
 }
 
 // preparation is that of a user, nil when there is none.

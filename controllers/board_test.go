@@ -57,33 +57,35 @@ func TestPreparationLastsUntilTheSecretHoldsIt(t *testing.T) {
 	t.Parallel()
 	relay, user := types.NamespacedName{Namespace: "mail", Name: "relay"}, types.NamespacedName{Namespace: "shop", Name: "a"}
 	board := NewBoard()
-	p := board.prepare(t.Context(), relay, user, []byte("present"))
-	if board.prepare(t.Context(), relay, user, []byte("present")) != p || board.preparation(user) != p || len(board.Relays) != 1 {
+	present := []byte("present")
+	p := board.prepare(t.Context(), relay, user)
+	if board.prepare(t.Context(), relay, user) != p || board.preparation(user) != p || len(board.Relays) != 1 {
 		t.Fatal("it changes from look to look")
 	}
-	if board.prepared(relay, user, p) {
+	if board.prepared(relay, user, p, present) {
 		t.Error("it is said to be known to the pods at once")
 	}
 	board.post(t.Context(), relay, posting{loaded: map[types.NamespacedName]loadedUser{user: {prepared: p}}}, nil)
-	if !board.prepared(relay, user, p) || board.prepared(relay, user, &preparation{password: p.password}) {
+	if !board.prepared(relay, user, p, present) || board.prepared(relay, user, &preparation{password: p.password}, present) {
 		t.Error("the pods know another than the one that was posted")
 	}
 	board.cancel(t.Context(), relay, user, []byte(p.password))
-	if board.preparation(user) != p {
-		t.Fatal("one that the Secret holds is cancelled before the relay's loop has seen it there")
-	}
-	if next := board.prepare(t.Context(), relay, user, []byte(p.password)); next == p {
-		t.Error("the password in the Secret is taken for the next one")
+	if board.prepare(t.Context(), relay, user) != p || board.prepared(relay, user, p, []byte(p.password)) {
+		t.Error("before the relay's loop has seen it in the Secret, there is another, or it is taken for the next one")
 	}
 	board.written(user, "another")
 	if board.preparation(user) == nil {
 		t.Error("another password in the Secret ends it")
 	}
-	board.cancel(t.Context(), relay, user, []byte("present"))
+	board.written(user, p.password)
+	if next := board.prepare(t.Context(), relay, user); next == p || next.password == p.password {
+		t.Error("the next one is the present one")
+	}
+	board.cancel(t.Context(), relay, user, present)
 	if board.preparation(user) != nil || len(board.Relays) != 3 {
 		t.Error("it cannot be cancelled")
 	}
-	board.prepare(t.Context(), relay, user, nil)
+	board.prepare(t.Context(), relay, user)
 	board.forgetUser(user)
 	if board.preparation(user) != nil {
 		t.Error("it outlives its user")

@@ -74,8 +74,8 @@ func (r *RelayUserReconciler) renew(ctx context.Context, s *userScope, h held) (
 	case !due.due:
 		return h.kept(s.user), replacement{}
 	case due.unhurried:
-		next := r.Board.prepare(ctx, relay, user, h.password)
-		if !r.Board.prepared(relay, user, next) {
+		next := r.Board.prepare(ctx, relay, user)
+		if !r.Board.prepared(relay, user, next, h.password) {
 			s.facts.Rotating = true
 			return h.kept(s.user), replacement{}
 		}
