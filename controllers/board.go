@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -18,9 +17,9 @@ import (
 )
 
 // Board is where the MailRelay loop puts what RelayUsers wait for: the CA that apps need, which
-// credentials every ready pod has loaded, what is left of the old ones, and which senders an
-// upstream refuses. RelayUsers put there the passwords that they will use next. It is filled
-// anew after a restart.
+// users every ready pod has loaded, for which there is no room, what is left of old credentials,
+// and which senders an upstream refuses. RelayUsers put there the passwords that they will use
+// next. It is filled anew after a restart.
 type Board struct {
 	mu        sync.Mutex
 	relays    map[types.NamespacedName]posting
@@ -42,8 +41,10 @@ type posting struct {
 	clientCAs string
 	// tokens is what can be said of service account tokens.
 	tokens readiness.Tokens
-	// loaded are the users that all ready pods have loaded.
+	// loaded are the users as all ready pods have loaded them, or once had.
 	loaded map[types.NamespacedName]loadedUser
+	// noRoom are the users left out of a shard that is full, with the number of the shard.
+	noRoom map[types.NamespacedName]int
 	// refused are the senders of users that an upstream does not take mail from.
 	refused map[types.NamespacedName][]config.SenderReport
 	// previous are the old passwords that still work.
@@ -54,6 +55,8 @@ type posting struct {
 type loadedUser struct {
 	// secret is the version of the credentials.
 	secret version
+	// generation of the RelayUser's spec.
+	generation int64
 	// prepared is the next password, nil for none.
 	prepared *preparation
 	// certificates are the names in client certificates that let the user in.
@@ -71,8 +74,14 @@ type previousPassword struct {
 // sameFor reports whether two postings say the same to a user.
 func (p *posting) sameFor(user types.NamespacedName, other *posting) bool {
 	return p.ca == other.ca && p.issuer == other.issuer && p.clientCAs == other.clientCAs && p.tokens == other.tokens &&
-		p.previous[user] == other.previous[user] && reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
+		p.previous[user] == other.previous[user] && p.sameRoom(user, other) && reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
 		reflect.DeepEqual(p.refused[user], other.refused[user])
+}
+
+func (p *posting) sameRoom(user types.NamespacedName, other *posting) bool {
+	shard, left := p.noRoom[user]
+	otherShard, otherLeft := other.noRoom[user]
+	return left == otherLeft && shard == otherShard
 }
 
 // NewBoard returns an empty board.
@@ -86,12 +95,11 @@ func NewBoard() *Board {
 }
 
 // post replaces what a relay has told and wakes the users for which that makes a difference.
-// All of its users, known by their names, wait for a CA.
+// All of its users, known by their names, wait for a CA. The maps of the posting are the
+// board's from now on, and must not be changed any more.
 func (b *Board) post(ctx context.Context, relay types.NamespacedName, fresh posting, all []types.NamespacedName) {
 	b.mu.Lock()
 	old, known := b.relays[relay]
-	fresh.loaded, fresh.refused = maps.Clone(fresh.loaded), maps.Clone(fresh.refused)
-	fresh.previous = maps.Clone(fresh.previous)
 	b.relays[relay] = fresh
 	b.mu.Unlock()
 	for _, user := range all {
@@ -141,20 +149,21 @@ func (b *Board) tokensOf(relay types.NamespacedName) readiness.Tokens {
 	return b.relays[relay].tokens
 }
 
-// hasLoaded reports whether all ready pods of a relay have loaded this version of a user's
-// credentials.
-func (b *Board) hasLoaded(relay, user types.NamespacedName, credentials version) bool {
+// hasLoaded reports whether all ready pods of a relay have loaded a user with this version of
+// its credentials and this generation of its spec, or once had.
+func (b *Board) hasLoaded(relay, user types.NamespacedName, credentials version, generation int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	loaded, ok := b.relays[relay].loaded[user]
-	return ok && loaded.secret == credentials
+	return ok && loaded.secret == credentials && loaded.generation == generation
 }
 
-// allPrevious are the old passwords of a relay that still work.
-func (b *Board) allPrevious(relay types.NamespacedName) map[types.NamespacedName]previousPassword {
+// leftOut is the number of the shard that has no room for a user.
+func (b *Board) leftOut(relay, user types.NamespacedName) (shard int, is bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.relays[relay].previous
+	shard, is = b.relays[relay].noRoom[user]
+	return shard, is
 }
 
 // previous is the old password of a user that still works, zero when there is none.

@@ -11,8 +11,11 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	t.Parallel()
 	relay := types.NamespacedName{Namespace: "mail", Name: "relay"}
 	a, b := types.NamespacedName{Namespace: "shop", Name: "a"}, types.NamespacedName{Namespace: "shop", Name: "b"}
-	one, two := loadedUser{secret: version{"uid", "1"}}, loadedUser{secret: version{"uid", "2"}}
-	certified := loadedUser{secret: one.secret, certificates: []string{"URI:x"}}
+	one, two := loadedUser{secret: version{"uid", "1"}, generation: 1}, loadedUser{secret: version{"uid", "2"}, generation: 1}
+	again := loadedUser{secret: two.secret, generation: 2}
+	certified := loadedUser{secret: one.secret, generation: 1, certificates: []string{"URI:x"}}
+	type users = map[types.NamespacedName]loadedUser
+	previous := map[types.NamespacedName]previousPassword{a: {until: noon, used: noon}}
 	board := NewBoard()
 	for _, step := range []struct {
 		name  string
@@ -22,12 +25,15 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 		{"the first word of a relay", posting{}, []string{"a", "b"}},
 		{"the CA is new to all", posting{ca: "CA"}, []string{"a", "b"}},
 		{"another generation signs", posting{ca: "CA", issuer: "relay-ca-2"}, []string{"a", "b"}},
-		{"one is loaded", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: one}}, []string{"a"}},
-		{"nothing new", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: one}}, nil},
-		{"another password", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}}, []string{"a", "b"}},
-		{"an old one", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon}}}, []string{"a"}},
-		{"it is used", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon, used: noon}}}, []string{"a"}},
-		{"a certificate is accepted", posting{ca: "CA", issuer: "relay-ca-2", loaded: map[types.NamespacedName]loadedUser{a: two, b: certified}, previous: map[types.NamespacedName]previousPassword{a: {until: noon, used: noon}}}, []string{"b"}},
+		{"one is loaded", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: one}}, []string{"a"}},
+		{"nothing new", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: one}}, nil},
+		{"another password", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: two, b: one}}, []string{"a", "b"}},
+		{"no room for one", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: two, b: one}, noRoom: map[types.NamespacedName]int{b: 0}}, []string{"b"}},
+		{"room again", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: two, b: one}}, []string{"b"}},
+		{"another spec", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}}, []string{"a"}},
+		{"an old one", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon}}}, []string{"a"}},
+		{"it is used", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}, previous: previous}, []string{"a"}},
+		{"a certificate is accepted", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: certified}, previous: previous}, []string{"b"}},
 	} {
 		board.post(t.Context(), relay, step.fresh, []types.NamespacedName{a, b})
 		var woken []string
@@ -41,14 +47,14 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	if issuer, _ := board.signer(relay); issuer != "relay-ca-2" {
 		t.Errorf("certificates of clients come from %q", issuer)
 	}
-	if ca, known := board.ca(relay); !known || ca != "CA" || !board.hasLoaded(relay, a, two.secret) || board.hasLoaded(relay, a, one.secret) {
+	if ca, known := board.ca(relay); !known || ca != "CA" || !board.hasLoaded(relay, a, two.secret, 2) || board.hasLoaded(relay, a, two.secret, 1) || board.hasLoaded(relay, a, one.secret, 2) {
 		t.Error("the board does not tell what was posted last")
 	}
 	if !board.accepts(relay, b, "URI:x") || board.accepts(relay, a, "URI:x") {
 		t.Error("the board does not tell whose certificate is accepted")
 	}
 	board.forget(relay)
-	if _, known := board.ca(relay); known || board.hasLoaded(relay, a, two.secret) {
+	if _, known := board.ca(relay); known || board.hasLoaded(relay, a, two.secret, 2) {
 		t.Error("a relay that is gone is still on the board")
 	}
 }

@@ -2,9 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
@@ -18,20 +15,19 @@ func (s *scope) clientCAs() []byte { return trust.Encode(s.trust.Clients()) }
 // certificatesWanted reports whether someone who is let in logs in with a client certificate.
 // Without them clients are not asked for one: some then ask a person, or log it as a fault.
 func (r *MailRelayReconciler) certificatesWanted(ctx context.Context, s *scope) (bool, error) {
-	list := &v1alpha1.RelayUserList{}
-	if err := r.Client.List(ctx, list, client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
-		return false, fmt.Errorf("list RelayUsers: %w", err)
+	if err := r.listUsers(ctx, s); err != nil {
+		return false, err
 	}
-	for i := range list.Items {
-		user := &list.Items[i]
+	for i := range s.asked {
+		user := &s.asked[i]
 		if !user.DeletionTimestamp.IsZero() || !resources.Uses(user, v1alpha1.KindClientCertificate) {
 			continue
 		}
-		namespace, err := namespaceMetadata(ctx, r.Client, user.Namespace)
+		labels, err := r.labelsOf(ctx, s, user.Namespace)
 		if err != nil {
 			return false, err
 		}
-		if _, decision := grant(s.relay, user, namespace.Labels); decision.Granted() {
+		if _, decision := grant(s.relay, user, labels); decision.Granted() {
 			return true, nil
 		}
 	}

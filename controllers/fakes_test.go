@@ -163,10 +163,13 @@ func (p *fleetPod) show(name, host string, secret *corev1.Secret) {
 	p.report.Certificates = append(p.report.Certificates, report)
 }
 
-// writeCounter counts the operator's writes by namespace, events and leases aside.
+// writeCounter counts the operator's writes by namespace, events and leases aside, and what it
+// reads of Secrets.
 type writeCounter struct {
 	mu     sync.Mutex
 	writes map[string][]string
+	// reads are how often each Secret was read, by path.
+	reads map[string]int
 	// broken are paths, writes to which fail.
 	broken map[string]bool
 }
@@ -190,6 +193,9 @@ func (w *writeCounter) fails(path string) bool {
 func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
 		path := request.URL.Path
+		if request.Method == http.MethodGet && strings.Contains(path, "/secrets/") {
+			w.read(path)
+		}
 		if request.Method != http.MethodGet && !strings.Contains(path, "/events") {
 			if _, rest, ok := strings.Cut(path, "/namespaces/"); ok {
 				namespace, _, _ := strings.Cut(rest, "/")
@@ -206,6 +212,28 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 		}
 		return next.RoundTrip(request)
 	})
+}
+
+func (w *writeCounter) read(path string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reads == nil {
+		w.reads = map[string]int{}
+	}
+	w.reads[path]++
+}
+
+// secretsRead are how often Secrets in a namespace were read so far, by name.
+func (w *writeCounter) secretsRead(namespace string) map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found := map[string]int{}
+	for path, count := range w.reads {
+		if name, ok := strings.CutPrefix(path, "/api/v1/namespaces/"+namespace+"/secrets/"); ok {
+			found[name] = count
+		}
+	}
+	return found
 }
 
 // in are the writes in a namespace so far.

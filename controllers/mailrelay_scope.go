@@ -35,10 +35,14 @@ type scope struct {
 	dkim madeKeys
 	// hashes of what the pods mount, by directory.
 	hashes map[string]string
-	// users who are let in and have credentials.
-	users []relayUser
-	// usersKnown is set when users are all of them.
+	// asked are all RelayUsers that name the relay, nil until they are listed. They belong to the
+	// cache and must not be changed.
+	asked []v1alpha1.RelayUser
+	// users who are let in and have credentials; all of them when usersKnown is set.
+	users      []relayUser
 	usersKnown bool
+	// namespaces whose labels were looked up, by name.
+	namespaces map[string]map[string]string
 	// pods of the relay.
 	pods []corev1.Pod
 
@@ -52,6 +56,7 @@ func newScope(relay *v1alpha1.MailRelay, memory *memory, now time.Time) *scope {
 		memory:       memory,
 		facts:        readiness.Facts{Relay: relay, Now: now},
 		hashes:       map[string]string{},
+		namespaces:   map[string]map[string]string{},
 		requeueAfter: jitter(pollInterval),
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/dkim"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // memory is what the operator keeps of a relay between two passes. It saves reading and
@@ -23,6 +24,12 @@ type memory struct {
 	proofs map[string]proofs
 	// rings are the DKIM keys that the operator made, by the name of their Secret.
 	rings map[string]knownRing
+	// shards of users by number, as they were last written.
+	shards map[int]knownShard
+	// loaded are the users as every ready pod once had them.
+	loaded map[types.NamespacedName]loadedUser
+	// previous are the old passwords of users that still work.
+	previous map[types.NamespacedName]previousPassword
 	// decoyKey is that of the configuration; empty while it is not known.
 	decoyKey string
 	// newestCA is the number of the newest generation of the CA that was made: the cache may
@@ -62,6 +69,14 @@ type knownSecret struct {
 type knownRing struct {
 	version version
 	ring    dkim.Ring
+}
+
+// knownShard is a shard of users.
+type knownShard struct {
+	// users who belong to it.
+	users []config.User
+	// leftOut are the names of those for whom there was no room.
+	leftOut []string
 }
 
 // told are the conditions that changes are told from: those of status, and for one that could
@@ -107,6 +122,7 @@ func (m *memories) of(name types.NamespacedName, uid types.UID) *memory {
 		secrets: map[string]knownSecret{},
 		proofs:  map[string]proofs{},
 		rings:   map[string]knownRing{},
+		shards:  map[int]knownShard{},
 		nudges:  map[types.UID]nudge{},
 	}
 	m.m[name] = fresh

@@ -43,12 +43,14 @@ func (r *RelayUserReconciler) awaitLoaded(_ context.Context, s *userScope) error
 	if s.secret == nil {
 		return nil
 	}
+	relay, user := relayRef(s.user), client.ObjectKeyFromObject(s.user)
 	if resources.Uses(s.user, v1alpha1.KindServiceAccount) {
-		tokens := r.Board.tokensOf(relayRef(s.user))
+		tokens := r.Board.tokensOf(relay)
 		s.facts.Tokens = &tokens
 	}
 	s.facts.Loaded = s.wasReady() && !s.fresh ||
-		r.Board.hasLoaded(relayRef(s.user), client.ObjectKeyFromObject(s.user), versionOf(s.secret))
+		r.Board.hasLoaded(relay, user, versionOf(s.secret), s.user.Generation)
+	s.facts.FullShard, s.facts.LeftOut = r.Board.leftOut(relay, user)
 	return nil
 }
 

@@ -2,39 +2,35 @@ package controllers
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/users"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// publish tells the RelayUser loop the CA, which credentials work, and whose senders are refused.
+// publish tells the RelayUser loop the CA, which users work, for which there is no room, and
+// whose senders are refused.
 func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
-	list := &v1alpha1.RelayUserList{}
-	if err := r.Client.List(ctx, list, client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
-		return fmt.Errorf("list RelayUsers: %w", err)
+	if err := r.listUsers(ctx, s); err != nil {
+		return err
 	}
-	all := make([]types.NamespacedName, 0, len(list.Items))
-	for i := range list.Items {
-		all = append(all, client.ObjectKeyFromObject(&list.Items[i]))
+	all := make([]types.NamespacedName, len(s.asked))
+	for i := range s.asked {
+		all[i] = client.ObjectKeyFromObject(&s.asked[i])
 	}
-	fresh := posting{
+	if s.usersKnown {
+		s.memory.loaded, s.memory.previous = loadedUsers(s), previousPasswords(s)
+	}
+	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{
 		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()), clientCAs: string(s.clientCAs()),
-		tokens: r.tokensFact(s), loaded: loadedUsers(s), refused: refusedSenders(s, list.Items), previous: previousPasswords(s),
-	}
-	key := client.ObjectKeyFromObject(s.relay)
-	if !s.usersKnown {
-		// Nothing is known to have ended.
-		fresh.previous = r.Board.allPrevious(key)
-	}
-	r.Board.post(ctx, key, fresh, all)
+		tokens: r.tokensFact(s), loaded: s.memory.loaded, noRoom: leftOut(s), previous: s.memory.previous, refused: refusedSenders(s),
+	}, all)
 	return nil
 }
 
@@ -61,17 +57,41 @@ func previousPasswords(s *scope) map[types.NamespacedName]previousPassword {
 
 // refusedSenders are the senders that an upstream does not take mail from, by the users whose
 // they are.
-func refusedSenders(s *scope, users []v1alpha1.RelayUser) map[types.NamespacedName][]config.SenderReport {
-	refused := map[types.NamespacedName][]config.SenderReport{}
+func refusedSenders(s *scope) map[types.NamespacedName][]config.SenderReport {
+	reports := map[string][]config.SenderReport{}
 	for _, report := range readiness.RefusedSenders(s.facts.Pods) {
-		for i := range users {
-			if user := &users[i]; resources.Username(user) == report.User {
-				key := client.ObjectKeyFromObject(user)
-				refused[key] = append(refused[key], report)
-			}
+		reports[report.User] = append(reports[report.User], report)
+	}
+	if len(reports) == 0 {
+		return nil
+	}
+	refused := map[types.NamespacedName][]config.SenderReport{}
+	for i := range s.asked {
+		if found := reports[resources.Username(&s.asked[i])]; found != nil {
+			refused[client.ObjectKeyFromObject(&s.asked[i])] = found
 		}
 	}
 	return refused
+}
+
+// leftOut are the users for whom there is no room, with the numbers of the shards.
+func leftOut(s *scope) map[types.NamespacedName]int {
+	shards := map[string]int{}
+	for number, shard := range s.memory.shards {
+		for _, username := range shard.leftOut {
+			shards[username] = number
+		}
+	}
+	if len(shards) == 0 {
+		return nil
+	}
+	left := map[types.NamespacedName]int{}
+	for i := range s.asked {
+		if number, ok := shards[resources.Username(&s.asked[i])]; ok {
+			left[client.ObjectKeyFromObject(&s.asked[i])] = number
+		}
+	}
+	return left
 }
 
 func (r *MailRelayReconciler) forget(relay types.NamespacedName) {
@@ -79,29 +99,44 @@ func (r *MailRelayReconciler) forget(relay types.NamespacedName) {
 	r.Board.forget(relay)
 }
 
-// loadedUsers are the users whose shard every ready pod has loaded as it now is. Certificates
-// and tokens need what is in the configuration besides.
+// loadedUsers are the users whose shard every ready pod has loaded as it now is. One whom all
+// had loaded stays so while neither its credentials nor its spec change: a pod that starts, and
+// another user in the shard, make no difference to it.
 func loadedUsers(s *scope) map[types.NamespacedName]loadedUser {
-	loaded := map[types.NamespacedName]loadedUser{}
+	var current [resources.UserShards]bool
+	for number := range current {
+		current[number] = directoryLoaded(s, resources.UsersDir(number))
+	}
 	configured := directoryLoaded(s, resources.ConfigDir)
+	loaded := make(map[types.NamespacedName]loadedUser, len(s.users))
 	for i := range s.users {
 		user := &s.users[i]
-		switch {
-		case !directoryLoaded(s, resources.UsersDir(users.Shard(user.user.Name))),
-			len(user.user.Subjects) > 0 && !(configured && s.hasTokenKeys()),
-			len(user.user.Certificates) > 0 && !configured:
+		number := users.Shard(user.user.Name)
+		if slices.Contains(s.memory.shards[number].leftOut, user.user.Name) {
 			continue
 		}
-		loaded[client.ObjectKeyFromObject(user.object)] = loadedUser{
-			secret: user.secret, prepared: user.prepared, certificates: user.user.Certificates,
+		key := client.ObjectKeyFromObject(user.object)
+		now := loadedUser{
+			secret: user.secret, generation: user.object.Generation, prepared: user.prepared, certificates: user.user.Certificates,
+		}
+		was, known := s.memory.loaded[key]
+		switch {
+		case current[number] && s.configuredFor(user, configured):
+			loaded[key] = now
+		case known && was.secret == now.secret && was.generation == now.generation:
+			loaded[key] = was
 		}
 	}
 	return loaded
 }
 
-// hasTokenKeys reports whether the configuration has keys to verify tokens with.
-func (s *scope) hasTokenKeys() bool {
-	return s.memory.secrets[resources.ConfigName(s.relay)].keys[resources.TokenKeysKey]
+// configuredFor reports whether pods have what they verify a user's tokens and certificates with:
+// that is in the configuration and not in its shard.
+func (s *scope) configuredFor(user *relayUser, loaded bool) bool {
+	if len(user.user.Subjects) > 0 && !s.memory.secrets[resources.ConfigName(s.relay)].keys[resources.TokenKeysKey] {
+		return false
+	}
+	return loaded || len(user.user.Subjects)+len(user.user.Certificates) == 0
 }
 
 // directoryLoaded reports whether every ready pod has loaded what a directory now holds.

@@ -3,7 +3,6 @@ package controllers
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/access"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
-	"github.com/mailrelay-dev/mailrelay-operator/controllers/users"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -28,21 +26,48 @@ type relayUser struct {
 
 // applyUsers writes the users who are let in and have credentials to the shards.
 func (r *MailRelayReconciler) applyUsers(ctx context.Context, s *scope) error {
-	list := &v1alpha1.RelayUserList{}
-	if err := r.Client.List(ctx, list, client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
-		return fmt.Errorf("list RelayUsers: %w", err)
+	if err := r.listUsers(ctx, s); err != nil {
+		return err
 	}
 	source := r.newProofSource(s)
-	for i := range list.Items {
-		if err := r.letIn(ctx, s, &list.Items[i], source); err != nil {
+	for i := range s.asked {
+		if err := r.letIn(ctx, s, &s.asked[i], source); err != nil {
 			return err
 		}
 	}
-	source.forgetOthers()
 	s.usersKnown = true
+	source.forgetOthers()
 	slices.Sort(s.facts.AnySender)
 	s.relay.Status.Users = int32(len(s.users))
 	return r.applyShards(ctx, s)
+}
+
+// listUsers finds all RelayUsers that name the relay, once in a pass and without copying: there
+// may be thousands.
+func (r *MailRelayReconciler) listUsers(ctx context.Context, s *scope) error {
+	if s.asked != nil {
+		return nil
+	}
+	list := &v1alpha1.RelayUserList{}
+	if err := r.Client.List(ctx, list, client.UnsafeDisableDeepCopy,
+		client.MatchingFields{indexUserRelay: relayKey(s.relay.Namespace, s.relay.Name)}); err != nil {
+		return fmt.Errorf("list RelayUsers: %w", err)
+	}
+	s.asked = list.Items
+	return nil
+}
+
+// labelsOf are those of a namespace.
+func (r *MailRelayReconciler) labelsOf(ctx context.Context, s *scope, namespace string) (map[string]string, error) {
+	if known, ok := s.namespaces[namespace]; ok {
+		return known, nil
+	}
+	metadata, err := namespaceMetadata(ctx, r.Client, namespace)
+	if err != nil {
+		return nil, err
+	}
+	s.namespaces[namespace] = metadata.Labels
+	return metadata.Labels, nil
 }
 
 // letIn adds a user to the scope when the access rules let it in and it has credentials; its
@@ -51,11 +76,11 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	if !user.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	namespace, err := namespaceMetadata(ctx, r.Client, user.Namespace)
+	labels, err := r.labelsOf(ctx, s, user.Namespace)
 	if err != nil {
 		return err
 	}
-	granted, decision := grant(s.relay, user, namespace.Labels)
+	granted, decision := grant(s.relay, user, labels)
 	if !decision.Granted() {
 		return nil
 	}
@@ -90,30 +115,4 @@ func grant(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[st
 		decision = access.Decision{Reason: "InvalidUser", Message: "the relay could not read this user; change its spec: " + err.Error()}
 	}
 	return granted, decision
-}
-
-// applyShards writes the shards that have users, or had. A shard that was never needed is not
-// there: pods mount it as optional.
-func (r *MailRelayReconciler) applyShards(ctx context.Context, s *scope) error {
-	var all []config.User
-	for i := range s.users {
-		all = append(all, s.users[i].user)
-	}
-	var failures []error
-	for shard, members := range users.Split(all) {
-		if len(members) == 0 {
-			exists, err := secretMetadata(ctx, r.Client, s.relay.Namespace, resources.UsersName(s.relay, shard))
-			if err != nil || exists == nil {
-				failures = append(failures, err)
-				continue
-			}
-		}
-		file, err := config.MarshalUserFile(&config.UserFile{Version: config.Version, Users: members})
-		if err != nil {
-			failures = append(failures, fmt.Errorf("users of shard %d: %w", shard, err))
-			continue
-		}
-		failures = append(failures, s.note(r.applyMounted(ctx, s, resources.UsersSecret(s.relay, shard, file))))
-	}
-	return errors.Join(failures...)
 }

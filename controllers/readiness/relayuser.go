@@ -37,6 +37,9 @@ type UserFacts struct {
 	Tokens *Tokens
 	// Loaded is set when every ready relay pod has loaded the credentials, or once had.
 	Loaded bool
+	// LeftOut is set when the relay has no room for the user: FullShard is full.
+	LeftOut   bool
+	FullShard int
 	// SendersRefused are the user's senders whose mail an upstream does not take.
 	SendersRefused []config.SenderReport
 }
@@ -71,6 +74,7 @@ var userReady = condition[*UserFacts]{
 		relayGoesOn,        // A paused one takes up nothing new
 		certificateSigned,  // The relay's CA vouches for the app
 		credentialsWritten, // The app can read them
+		relayHasRoom,       // There is a limit to how many users a relay has
 		tokensVerifiable,   // The relay has the keys for tokens
 		credentialsLoaded,  // and the relay knows them
 	},
@@ -95,7 +99,7 @@ var userReconciling = condition[*UserFacts]{
 // userStalled is true when only a change by a person helps.
 var userStalled = condition[*UserFacts]{
 	name:       v1alpha1.ConditionStalled,
-	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree, relayGoesOn, certificateNotRefused, rotationGoesOn},
+	predicates: []predicate[*UserFacts]{relayExists, userIsLetIn, secretNameIsFree, relayGoesOn, certificateNotRefused, relayHasRoom, rotationGoesOn},
 	holds:      always[*UserFacts]("NotStalled", "nothing waits for a person"),
 }
 
@@ -183,8 +187,16 @@ func userCanLogIn(f *UserFacts) finding {
 	}
 }
 
+func relayHasRoom(f *UserFacts) *finding {
+	if !f.LeftOut {
+		return nil
+	}
+	return &finding{reason: "NoRoom", message: fmt.Sprintf(
+		"MailRelay %s has no room for another user like this one: its Secret number %02d of users holds 1 MiB, the most that Kubernetes takes. Make the lists of senders and recipients of its access rules and users shorter, or move users to a second MailRelay", f.Relay, f.FullShard)}
+}
+
 func credentialsLoaded(f *UserFacts) *finding {
-	if f.Loaded || !f.SecretWritten {
+	if f.Loaded || !f.SecretWritten || f.LeftOut {
 		return nil
 	}
 	return &finding{reason: "LoadingCredentials", message: fmt.Sprintf(

@@ -34,6 +34,7 @@ func TestRelayUser(t *testing.T) {
 		{"tokens, keys outdated", func(f *UserFacts) { f.Tokens = &Tokens{Verifiable: true, Problem: "forbidden"} }, "TokenKeysOutdated", yes, no, no},
 		{"tokens without keys", func(f *UserFacts) { f.Tokens, f.Loaded = &Tokens{Problem: "forbidden"}, false }, "TokenKeysUnknown", no, yes, no},
 		{"tokens, keys on their way", func(f *UserFacts) { f.Tokens, f.Loaded = &Tokens{}, false }, "LoadingCredentials", no, yes, no},
+		{"no room", func(f *UserFacts) { f.LeftOut, f.Loaded = true, false }, "NoRoom", no, no, yes},
 		{"not loaded", func(f *UserFacts) { f.Loaded = false }, "LoadingCredentials", no, yes, no},
 		{"certificate not asked for", func(f *UserFacts) { f.Client, f.SecretWritten = &ClientCertificate{}, false }, "SigningCertificate", no, yes, no},
 		{"certificate not signed", func(f *UserFacts) { f.Client = &ClientCertificate{Request: "mail/relay-client-1"} }, "SigningCertificate", no, yes, no},
