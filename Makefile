@@ -84,6 +84,7 @@ fuzz: ## Fuzz each parser for a minute.
 load: ## Hold 10,000 idle connections, 5,000 users, 1,000 slow attackers, 2.5 GB of large messages and a million small ones; print what that costs.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $(BIN)/relay ./cmd/relay
 	go test -tags load -count 1 -timeout 10m -run TestLoad -v ./relay
+	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(CLUSTER) assets)}" go test -tags load -count 1 -timeout 25m -run TestLoad -v ./controllers
 	go test -tags load -count 1 -timeout 20m -v ./test/volume -relay $(CURDIR)/$(BIN)/relay -directory /var/tmp
 
 .PHONY: bench
