@@ -48,11 +48,22 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	learning, stop := context.WithCancel(context.Background())
+	if err := shared.learnSecrets(learning); err != nil {
+		fmt.Fprintln(os.Stderr, "learning what is secret:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	shared.keep(operatorNamespace)
 	if p := common.provider; p != nil {
+		shared.keep(p.namespace)
 		if err := shared.Delete(context.Background(), namespaceNamed(p.namespace)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
+	}
+	stop()
+	if !judgeLeaks() {
+		code = 1
 	}
 	os.Exit(code)
 }

@@ -47,6 +47,8 @@ func TestReadyUserStaysReadyWhileTheRelayRolls(t *testing.T) {
 func (s *site) deletePod(t *testing.T, name string) (uid string) {
 	t.Helper()
 	pod := s.pod(t, name)
+	// Its log goes with it.
+	s.keepPod(t.Context(), pod)
 	if err := s.Delete(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}

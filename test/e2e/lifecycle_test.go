@@ -32,6 +32,7 @@ func TestDeletedRelayWithAnEmptyQueueLeavesNothing(t *testing.T) {
 	relay := newRelay(p)
 	s.create(t, relay)
 	s.waitReady(t)
+	s.keep(s.namespace)
 	if err := s.Delete(t.Context(), relay); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +53,7 @@ func TestDeletionWaitsForQueuedMail(t *testing.T) {
 	p.scale(t, 0)
 	subject := s.namespace + " before the end"
 	a.python(t, sendOne, "implicit", sender, recipient, subject)
+	s.keep(s.namespace)
 	if err := s.Delete(t.Context(), relay); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ func newSite(t *testing.T, purpose string) *site {
 		if t.Failed() {
 			s.writeDown(t)
 		}
+		s.keep(s.namespace)
 		if err := s.Delete(context.Background(), namespaceNamed(s.namespace)); err != nil {
 			t.Errorf("deleting the namespace: %v", err)
 		}
