@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -83,6 +84,34 @@ func TestApplyHealsOurFieldsAndLeavesOthers(t *testing.T) {
 	live, err := applier.Apply(t.Context(), owner, desired)
 	if err != nil || live.GetResourceVersion() != was {
 		t.Errorf("an apply of the same wrote: %v, version %s after %s", err, live.GetResourceVersion(), was)
+	}
+}
+
+// What was read of an object is in what is applied over it: an edit since then must not be lost,
+// and what was deleted must not come back.
+func TestApplyOverUndoesNothing(t *testing.T) {
+	c, namespace := onCluster(t)
+	applier := &apply.Applier{Client: c, Live: c}
+	owner := c.owner(t, namespace, "owner")
+	read, err := applier.Apply(t.Context(), owner, secretWith(namespace, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := applier.ApplyOver(t.Context(), owner, read.DeepCopyObject().(client.Object), secretWith(namespace, "b"))
+	if err != nil {
+		t.Fatalf("over what is there: %v", err)
+	}
+	if _, err := applier.ApplyOver(t.Context(), owner, read, secretWith(namespace, "a", "c")); !apierrors.IsConflict(err) {
+		t.Errorf("over what was changed: %v", err)
+	}
+	if got := c.dataKeys(t, namespace); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("the keys are %v", got)
+	}
+	if err := c.Delete(t.Context(), written); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := applier.ApplyOver(t.Context(), owner, written, secretWith(namespace, "c")); !apierrors.IsConflict(err) {
+		t.Errorf("over what was deleted: %v", err)
 	}
 }
 

@@ -96,8 +96,17 @@ func (r *RelayUserReconciler) writeCredentials(ctx context.Context, s *userScope
 		if err := r.applier().Delete(ctx, live); err != nil {
 			return nil, err
 		}
+		live = nil
 	}
-	object, err := r.applier().Apply(ctx, s.user, desired)
+	var object client.Object
+	var err error
+	if live == nil {
+		object, err = r.applier().Apply(ctx, s.user, desired)
+	} else {
+		// What it held when it was read is in desired: an edit since then must not be lost, and
+		// a Secret that was deleted must not come back.
+		object, err = r.applier().ApplyOver(ctx, s.user, live, desired)
+	}
 	if err != nil {
 		s.user.Status.Binding = nil
 		return nil, err

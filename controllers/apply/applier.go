@@ -39,8 +39,30 @@ func (a *Applier) Apply(ctx context.Context, owner client.Object, desired runtim
 	if err != nil {
 		return nil, err
 	}
-	if live, err = a.adopt(ctx, live); err != nil {
+	return a.update(ctx, live, want)
+}
+
+// ApplyOver does the same over the object as it was read from the API server. It is for desired
+// that was made of what live holds: a conflict tells that the object is another by now, so that
+// desired would undo what someone has done to it.
+func (a *Applier) ApplyOver(ctx context.Context, owner, live client.Object, desired runtime.ApplyConfiguration) (client.Object, error) {
+	want, err := a.render(owner, desired)
+	if err != nil {
+		return nil, err
+	}
+	want.SetResourceVersion(live.GetResourceVersion())
+	return a.update(ctx, live, want)
+}
+
+// update makes a live object of the owner be what is wanted, of just this version where want
+// has one.
+func (a *Applier) update(ctx context.Context, live client.Object, want *unstructured.Unstructured) (client.Object, error) {
+	live, err := a.adopt(ctx, live)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", describe(want), err)
+	}
+	if want.GetResourceVersion() != "" {
+		want.SetResourceVersion(live.GetResourceVersion())
 	}
 	current, err := upToDate(live, want)
 	if err != nil || current {
