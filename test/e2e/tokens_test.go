@@ -124,6 +124,7 @@ func (s *site) startTokenApp(t *testing.T, audience string) *app {
 func (a *app) mustRefuseOtherTokens(t *testing.T, relay, stranger *site) {
 	t.Helper()
 	audience := "mailrelay.dev/" + relay.namespace + "/" + relayName
+	used.learn(a.must(t, "", "cat", tokens+"/token"), "token of the pod in "+a.namespace, true)
 	for _, tt := range []struct{ name, token, want string }{
 		{"the pod's own", "", "235 "},
 		{"for the API server", a.token(t, "checkout", ""), "535 "},
@@ -152,6 +153,7 @@ func (s *site) token(t *testing.T, account, audience string) string {
 	if err != nil {
 		t.Fatalf("a token of %s: %v", account, err)
 	}
+	used.learn(answer.Status.Token, "token of "+s.namespace+"/"+account, true)
 	return answer.Status.Token
 }
 
