@@ -182,7 +182,7 @@ func (s *site) waitPair(t *testing.T, old string) (pair string) {
 func (s *site) ageCertificate(t *testing.T) string {
 	t.Helper()
 	var ca, secret corev1.Secret
-	s.get(t, relayName+"-ca", &ca)
+	s.get(t, relayName+"-ca-1", &ca)
 	signer, err := tls.X509KeyPair(ca.Data["tls.crt"], ca.Data["tls.key"])
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,11 @@ func TestLastGoodExternalCertificateOutlivesABrokenSecretAndARestart(t *testing.
 		statuses := after.Status.ContainerStatuses
 		return err == nil && after.UID != before.UID && len(statuses) == 1 && statuses[0].Ready, fmt.Sprint(after.Status.Phase, err)
 	})
-	a.python(t, connectTo, externalName, string(good["ca.crt"]))
+	// The Service knows of the pod a little later than its status.
+	waitFor(t, 30*time.Second, "the last good certificate to be served", func(ctx context.Context) (bool, string) {
+		out, err := a.run(ctx, "", "python3", "-c", connectTo, externalName, string(good["ca.crt"]))
+		return err == nil, out
+	})
 
 	s.setSecret(t, "theirs", "tls.crt", other["tls.crt"])
 	s.setSecret(t, "theirs", "ca.crt", other["ca.crt"])

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -58,6 +59,12 @@ func TestTeamsMayDoWhatTheirRolesSay(t *testing.T) {
 	} {
 		user := "e2e-" + name + "@" + s.namespace
 		s.bind(t, user, role.roles...)
+		if len(role.roles) > 0 {
+			// The API server's authorizer sees the binding a little later.
+			waitFor(t, 30*time.Second, user+" to have its role", func(context.Context) (bool, string) {
+				return s.may(t, user, s.namespace, "get", "relayusers.mailrelay.dev"), "not yet"
+			})
+		}
 		for _, resource := range resources {
 			for _, verb := range verbs {
 				want := slices.Contains(strings.Fields(role.may[resource]), verb)
