@@ -36,6 +36,8 @@ type Conn struct {
 	command  command
 	// leaving is the reply to end with between transactions, empty for a session that goes on.
 	leaving string
+	// overdue: the client is not waited for any more within a transaction either.
+	overdue bool
 	reading bool
 	ended   bool
 	readErr error

@@ -22,18 +22,42 @@ func (c *Conn) Abort(reply string) {
 }
 
 // Leave answers with a reply and closes as Abort does, as soon as no transaction is open: a
-// message under way is finished, and answered.
-func (c *Conn) Leave(reply string) {
+// message under way is finished, and answered. The client is waited for no longer than grace,
+// and the server for as long as it takes: who hears 421 while its message is being stored sends
+// the message again.
+func (c *Conn) Leave(reply string, grace time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leaving = reply
-	if c.reading && c.dialogue.idle() && c.readErr == nil {
-		c.end(reply)
+	c.leaveWhileReading()
+	time.AfterFunc(grace, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.overdue = true
+		c.leaveWhileReading()
+	})
+}
+
+// leaveWhileReading ends a session that only waits for the client, if it may; mu is held.
+func (c *Conn) leaveWhileReading() {
+	if c.reading && c.mayLeave() && c.readErr == nil {
+		c.end(c.leaving)
 	}
 }
 
-// drain makes the session end as soon as no transaction is open, since the Door closes.
-func (c *Conn) drain() { c.Leave(replyDraining) }
+// mayLeave tells whether a session that is asked to leave has nothing to read any more; mu is held.
+func (c *Conn) mayLeave() bool {
+	return c.leaving != "" && (c.overdue || c.dialogue.idle())
+}
+
+// drain makes the session end as soon as no transaction is open, since the Door closes. It is the
+// Door that knows for how long.
+func (c *Conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving = replyDraining
+	c.leaveWhileReading()
+}
 
 // Close ends the session. What was said last is given Timeouts.Close to arrive; Close does
 // not wait for that. It never fails.

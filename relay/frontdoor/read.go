@@ -74,7 +74,7 @@ func (c *Conn) beginRead() (time.Time, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if c.readErr == nil && c.leaving != "" && c.dialogue.idle() {
+	if c.readErr == nil && c.mayLeave() {
 		c.end(c.leaving)
 	}
 	if c.readErr != nil {
@@ -112,7 +112,7 @@ func (c *Conn) endRead(p []byte, err error, from time.Time) (int, error) {
 // lateReply says which deadline has passed.
 func (c *Conn) lateReply(now time.Time) string {
 	switch {
-	case c.leaving != "" && c.dialogue.idle():
+	case c.mayLeave():
 		return c.leaving
 	case !c.dialogue.loggedIn && !now.Before(c.pace.loginEnd()):
 		return replyNoLogin

@@ -471,7 +471,7 @@ func TestLeaveLetsATransactionFinish(t *testing.T) {
 	c := h.dialTLS(t)
 	c.beginData()
 	conn := <-h.backend.conns
-	conn.Leave("421 4.7.0 Not you any more")
+	conn.Leave("421 4.7.0 Not you any more", time.Hour)
 	c.send("a message\r\n.\r\n")
 	c.expect("250 ")
 	c.expect("421 4.7.0 Not you any more")
@@ -479,7 +479,52 @@ func TestLeaveLetsATransactionFinish(t *testing.T) {
 
 	idle := h.dialStartTLS(t)
 	idle.say("EHLO x", "250 ")
-	(<-h.backend.conns).Leave("421 4.7.0 Nor you")
+	(<-h.backend.conns).Leave("421 4.7.0 Nor you", time.Hour)
 	idle.expect("421 4.7.0 Nor you")
 	idle.expectEnd()
+}
+
+// isOverdue tells whether the client of a session that is to leave is not waited for any more.
+func (c *Conn) isOverdue() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.overdue
+}
+
+// TestLeaveWaitsForTheServer: who heard 421 would send again what is being stored.
+func TestLeaveWaitsForTheServer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	read, stored := make(chan struct{}), make(chan struct{})
+	h.backend.onData = func(_ *Conn, r io.Reader) error {
+		_, err := io.ReadAll(r)
+		close(read)
+		<-stored
+		return err
+	}
+	c := h.dialTLS(t)
+	c.beginData()
+	conn := <-h.backend.conns
+	c.send("a message\r\n.\r\n")
+	<-read
+	conn.Leave("421 4.7.0 Not you any more", 0)
+	waitFor(t, "the client has had its time", conn.isOverdue)
+	close(stored)
+	c.expect("250 ")
+	c.expect("421 4.7.0 Not you any more")
+	c.expectEnd()
+}
+
+func TestLeaveDoesNotWaitLongForTheClient(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	c := h.dialTLS(t)
+	c.beginData()
+	c.send("a message without an end\r\n")
+	(<-h.backend.conns).Leave("421 4.7.0 Not you any more", time.Millisecond)
+	c.expect("421 4.7.0 Not you any more")
+	c.expectEnd()
+	if n := len(h.backend.messages); n != 0 {
+		t.Errorf("%d messages were taken", n)
+	}
 }

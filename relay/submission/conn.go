@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/message"
@@ -19,8 +20,9 @@ type Transport interface {
 	// Abort sends the reply, without its CRLF, and closes the connection. What is written
 	// afterwards goes nowhere.
 	Abort(reply string)
-	// Leave does the same as soon as no transaction is open.
-	Leave(reply string)
+	// Leave does the same as soon as no transaction is open, or once the client has been waited
+	// for that long within one. A message that has come to its end is answered first.
+	Leave(reply string, grace time.Duration)
 }
 
 // serviceNamer is a Transport that knows the name of the listener it came from.

@@ -202,7 +202,7 @@ func (c *transport) Abort(reply string) {
 	_ = c.Close()
 }
 
-func (c *transport) Leave(reply string) { c.Abort(reply) }
+func (c *transport) Leave(reply string, _ time.Duration) { c.Abort(reply) }
 
 func (c *transport) Write(p []byte) (int, error) {
 	c.mu.Lock()

@@ -17,6 +17,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	logins   *prometheus.CounterVec
 	previous prometheus.Counter
+	ended    prometheus.Counter
 }
 
 // newMetrics makes the counters and registers them; a nil registerer shows them to nobody.
@@ -38,11 +39,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "mailrelay_auth_previous_password_total",
 			Help: "Logins with a password that has been replaced and still works for a while.",
 		}),
+		ended: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mailrelay_sessions_ended_total",
+			Help: "Sessions ended because what they logged in with was taken away, or its time was over.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.accepted, m.refused, m.logins, m.previous} {
+	for _, c := range []prometheus.Collector{m.accepted, m.refused, m.logins, m.previous, m.ended} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

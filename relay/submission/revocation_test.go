@@ -2,6 +2,8 @@ package submission
 
 import (
 	"crypto/rand"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,6 +71,28 @@ func TestIdleSessionEndsWithAPasswordWhoseTimeIsOver(t *testing.T) {
 	c.do("NOOP", "250 ")
 	clock.Store(3600)
 	f.server.EndRevoked()
+	f.server.EndRevoked()
 	c.expect("421 4.7.0 ")
 	c.expectClosed()
+	if n := f.value("mailrelay_sessions_ended_total"); n != 1 || strings.Count(f.log.String(), `"session ended"`) != 1 {
+		t.Errorf("%v sessions ended: %s", n, f.log.String())
+	}
+}
+
+// TestSessionEndsOnceHoweverManyLook is about looks at the same time.
+func TestSessionEndsOnceHoweverManyLook(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	c := f.login()
+	f.users.Replace(nil)
+	var lookers sync.WaitGroup
+	open := f.server.backend.open.list()
+	for range 8 {
+		lookers.Go(func() { open[0].endIfRevoked() })
+	}
+	lookers.Wait()
+	c.expect("421 4.7.0 ")
+	if n := f.value("mailrelay_sessions_ended_total"); n != 1 {
+		t.Errorf("%v sessions ended", n)
+	}
 }

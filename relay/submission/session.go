@@ -24,7 +24,7 @@ type session struct {
 	*backend
 	conn    *conn
 	abort   func(reply string)
-	leave   func(reply string)
+	leave   func(reply string, grace time.Duration)
 	service string
 	tls     string
 	peer    tls.ConnectionState

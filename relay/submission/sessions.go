@@ -7,7 +7,8 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// revokedGrace is how long a message under way may take when the login behind it has ended.
+// revokedGrace is how long a client may take to finish a message when the login behind it has
+// ended.
 const revokedGrace = 3 * time.Second
 
 // sessions are those that have logged in and are not over.
@@ -25,10 +26,13 @@ func (o *sessions) add(s *session) {
 	o.all[s] = struct{}{}
 }
 
-func (o *sessions) remove(s *session) {
+// remove reports whether the session was one of them.
+func (o *sessions) remove(s *session) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	_, open := o.all[s]
 	delete(o.all, s)
+	return open
 }
 
 func (o *sessions) list() []*session {
@@ -55,13 +59,13 @@ func (s *session) endIfRevoked() {
 	s.mu.Lock()
 	_, r := s.stillIn()
 	s.mu.Unlock()
-	if r == nil {
+	// Several may come to look at the same time.
+	if r == nil || !s.open.remove(s) {
 		return
 	}
-	s.open.remove(s)
+	s.metrics.ended.Inc()
 	s.log.Info("session ended", s.about("reply", replyLine(r.reply))...)
-	s.leave(replyLine(r.reply))
-	time.AfterFunc(revokedGrace, func() { s.abort(replyLine(r.reply)) })
+	s.leave(replyLine(r.reply), revokedGrace)
 }
 
 // stillIn is the user who logged in, as far as what the session logged in with lets it in now.
