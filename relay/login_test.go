@@ -55,24 +55,34 @@ func (a *authority) user(t *testing.T, uri string) tls.Certificate {
 	return *a.sign(&x509.Certificate{URIs: []*url.URL{u}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 }
 
-// show connects with a certificate and logs in with it.
+// show connects with a certificate, logs in with it and sends a message.
 func (r *running) show(pair tls.Certificate) error {
-	config := r.tlsConfig()
-	config.Certificates = []tls.Certificate{pair}
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", r.Submissions.String(), config)
-	if err != nil {
-		return err
-	}
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	c, err := smtp.NewClient(conn, hostname)
+	c, err := r.present(pair, external{})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := c.Auth(external{}); err != nil {
-		return err
-	}
 	return send(c, body("by certificate"))
+}
+
+// present connects with a certificate and logs in.
+func (r *running) present(pair tls.Certificate, auth smtp.Auth) (*smtp.Client, error) {
+	config := r.tlsConfig()
+	config.Certificates = []tls.Certificate{pair}
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", r.Submissions.String(), config)
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	c, err := smtp.NewClient(conn, hostname)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Auth(auth); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 func (s *site) userFile(users ...config.User) {
@@ -113,6 +123,43 @@ func TestCertificateOfAUserFollowsItsCA(t *testing.T) {
 	}
 	site.userFile(config.User{Name: "cert.shop"})
 	eventually(t, "the certificate is taken away", func() bool { return code(r.show(next)) == 535 })
+}
+
+// TestSessionsEndWithTheCAOfTheirCertificate, whether it is all that they logged in with or the
+// second factor.
+func TestSessionsEndWithTheCAOfTheirCertificate(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, newUpstream(t))
+	first, second := newAuthority(t), newAuthority(t)
+	site.change(func(c *config.Config) { c.TLS.ClientCAFile = "clients/ca.crt" })
+	site.write("clients/ca.crt", pemCertificate(first.cert)+pemCertificate(second.cert))
+	site.userFile(
+		config.User{Name: "cert.shop", Certificates: []string{"URI:mailrelay://shop/cert"}, Senders: []string{"example.com"}},
+		config.User{
+			Name: "both.shop", Certificates: []string{"URI:mailrelay://shop/both"}, Require: config.RequireAll,
+			Passwords: []config.Verifier{site.verifier}, Senders: []string{"example.com"},
+		},
+	)
+	r := site.start()
+	open := func(a *authority, uri string, auth smtp.Auth) *smtp.Client {
+		t.Helper()
+		c, err := r.present(a.user(t, uri), auth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	password := smtp.PlainAuth("", "both.shop", site.password, hostname)
+	stays := open(second, "mailrelay://shop/cert", external{})
+	ends := map[string]*smtp.Client{
+		"by certificate": open(first, "mailrelay://shop/cert", external{}),
+		"two factors":    open(first, "mailrelay://shop/both", password),
+	}
+	site.write("clients/ca.crt", pemCertificate(second.cert))
+	mustEnd(t, ends, "421 4.7.0 What this session logged in with is no longer valid")
+	if err := send(stays, body("still here")); err != nil {
+		t.Errorf("the certificate of the CA that stays: %v", err)
+	}
 }
 
 // What else the CA of users signs: the relay's own certificate, and one with the name of a user's

@@ -83,7 +83,7 @@ func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error 
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return chooseCertificate(p.current.Load(), hello), nil
 		},
-		ClientCAs: func() *x509.CertPool { return p.current.Load().ClientCAs },
+		ClientCAs: p.clientCAs,
 		Limits: frontdoor.Limits{
 			Connections: c.Listeners.MaxConnections,
 			PerAddress:  c.Listeners.MaxConnectionsPerAddress,
@@ -117,6 +117,7 @@ func (p *parts) openServer(_ *config.Config, registry *prometheus.Registry) (err
 	p.server, err = submission.NewServer(submission.Options{
 		Config:     func() *config.Config { return p.current.Load().Config },
 		Users:      &p.users,
+		ClientCAs:  p.clientCAs,
 		Tokens:     sasl.AnyTokens{sasl.HashedTokens{TokenDirectory: &p.users}, p.tokens},
 		Spool:      p.store,
 		Backlog:    p.scheduler.Backlog,
@@ -125,6 +126,9 @@ func (p *parts) openServer(_ *config.Config, registry *prometheus.Registry) (err
 	})
 	return err
 }
+
+// clientCAs are those of users, by the configuration in use.
+func (p *parts) clientCAs() *x509.CertPool { return p.current.Load().ClientCAs }
 
 // trust is whose signed tokens are taken, by the configuration in use.
 func (p *parts) trust() sasl.Trust {

@@ -48,16 +48,16 @@ var levels = map[string]slog.Level{
 }
 
 // apply gives a new configuration to all parts. What the report calls loaded is in use
-// everywhere, so current comes last.
+// everywhere, so current comes after them. Sessions are looked at by what current says.
 func (p *parts) apply(s *config.Snapshot) {
 	p.level.Set(levels[s.Config.Logging.Level])
 	p.users.Replace(s.Users)
-	p.server.EndRevoked()
 	p.store.SetLowSpace(s.Config.Queue.LowSpace)
 	p.store.SetDeadLetterRetention(s.Config.Queue.DeadLetterRetention)
 	p.scheduler.Apply(s)
 	p.prober.Apply(s)
 	before := p.current.Swap(s)
+	p.server.EndRevoked()
 	if before.Internal != s.Internal || before.External != s.External {
 		p.watch.Changed()
 	}

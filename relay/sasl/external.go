@@ -31,9 +31,9 @@ func CertificateNames(cert *x509.Certificate) []string {
 	return names
 }
 
-// shows reports whether the client's certificate is the user's.
+// shows reports whether the client's certificate is the user's, and still worth anything.
 func (c Client) shows(user *config.User) bool {
-	return slices.ContainsFunc(c.Certificate, func(name string) bool { return slices.Contains(user.Certificates, name) })
+	return (c.Vouched == nil || c.Vouched()) && slices.ContainsFunc(c.Certificate, func(name string) bool { return slices.Contains(user.Certificates, name) })
 }
 
 // external is the EXTERNAL mechanism (RFC 4422 appendix A): the client's certificate says

@@ -67,6 +67,9 @@ type Client struct {
 	// Certificate are the CertificateNames of the client's certificate, if it showed one and
 	// a CA of users signed it. Without it EXTERNAL is not offered.
 	Certificate []string
+	// Vouched reports whether a CA of users still vouches for that certificate, and it has not
+	// ended. It may be called by many at once; nil means that it always is so.
+	Vouched func() bool
 }
 
 // Options are what Mechanisms need.

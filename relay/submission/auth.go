@@ -23,8 +23,8 @@ func (s *session) saslClient() sasl.Client {
 		// Below TLS 1.3 the value needs an extension that not every client has (RFC 9266 §2).
 		c.Binding, _ = s.peer.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, bindingSize)
 	}
-	if len(s.peer.VerifiedChains) > 0 {
-		c.Certificate = sasl.CertificateNames(s.peer.PeerCertificates[0])
+	if s.certificate != nil {
+		c.Certificate, c.Vouched = s.certificate.names, s.certificate.vouched
 	}
 	return c
 }

@@ -46,11 +46,11 @@ type certified struct {
 	app, both tls.Certificate
 }
 
-func startCertified(t *testing.T) certified {
+func startCertified(t *testing.T, change ...func(*fixture)) certified {
 	t.Helper()
 	c := certified{app: withURI(t, "mailrelay://shop/app"), both: withURI(t, "mailrelay://shop/both")}
 	var submissions string
-	c.fixture, submissions, _ = behindFrontDoor(t, func(f *fixture) {
+	c.fixture, submissions, _ = behindFrontDoor(t, append(change, func(f *fixture) {
 		f.clientCAs = x509.NewCertPool()
 		f.clientCAs.AddCert(c.app.Leaf)
 		f.clientCAs.AddCert(c.both.Leaf)
@@ -62,7 +62,7 @@ func startCertified(t *testing.T) certified {
 				Passwords: []config.Verifier{testVerifier()}, Senders: []string{"example.com"},
 			},
 		})
-	})
+	})...)
 	c.address = submissions
 	return c
 }
@@ -141,7 +141,7 @@ func TestTwoFactorsAreBothNeeded(t *testing.T) {
 func TestCertificateThatIsNotVerifiedIsNone(t *testing.T) {
 	t.Parallel()
 	s := &session{backend: &backend{config: func() *config.Config { return &config.Config{} }}}
-	s.peer = tls.ConnectionState{PeerCertificates: []*x509.Certificate{withURI(t, "mailrelay://shop/app").Leaf}}
+	s.setPeer(tls.ConnectionState{PeerCertificates: []*x509.Certificate{withURI(t, "mailrelay://shop/app").Leaf}})
 	if got := s.saslClient().Certificate; len(got) != 0 {
 		t.Errorf("names %q", got)
 	}

@@ -113,6 +113,7 @@ func (f *fixture) serve(l net.Listener) {
 	server, err := NewServer(Options{
 		Config:     configOf(f),
 		Users:      f.users,
+		ClientCAs:  func() *x509.CertPool { return f.clientCAs },
 		Tokens:     f.tokens,
 		Spool:      f.spool,
 		Backlog:    f.backlog,

@@ -2,6 +2,7 @@ package submission
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,5 +95,53 @@ func TestSessionEndsOnceHoweverManyLook(t *testing.T) {
 	c.expect("421 4.7.0 ")
 	if n := f.value("mailrelay_sessions_ended_total"); n != 1 {
 		t.Errorf("%v sessions ended", n)
+	}
+}
+
+// TestIdleSessionEndsWithItsCertificate changes nothing but the time.
+func TestIdleSessionEndsWithItsCertificate(t *testing.T) {
+	t.Parallel()
+	var later atomic.Int64
+	f := startCertified(t, func(f *fixture) { f.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) } })
+	one, two := f.show(f.app), f.show(f.both)
+	one.do("AUTH EXTERNAL =", "235 2.7.0 ")
+	two.do("AUTH PLAIN "+plainResponse("", "both.shop", testPassword), "235 2.7.0 ")
+	f.server.EndRevoked()
+	one.do("NOOP", "250 ")
+	later.Store(int64(2 * time.Hour))
+	f.server.EndRevoked()
+	for _, c := range []*client{one, two} {
+		c.expect("421 4.7.0 What this session logged in with is no longer valid")
+		c.expectClosed()
+	}
+}
+
+func TestCertificateIsVerifiedAgainWhenItsCAsChange(t *testing.T) {
+	t.Parallel()
+	leaf, other := withURI(t, "mailrelay://shop/app").Leaf, withURI(t, "mailrelay://shop/other").Leaf
+	pool := func(certificates ...*x509.Certificate) *x509.CertPool {
+		p := x509.NewCertPool()
+		for _, c := range certificates {
+			p.AddCert(c)
+		}
+		return p
+	}
+	var cas *x509.CertPool
+	b := &backend{clientCAs: func() *x509.CertPool { return cas }, now: time.Now}
+	c := b.newCertificate([]*x509.Certificate{leaf})
+	for _, tc := range []struct {
+		name string
+		cas  *x509.CertPool
+		want bool
+	}{
+		{"its CA", pool(leaf), true}, {"another besides", pool(other, leaf), true}, {"another", pool(other), false},
+		{"its CA again", pool(leaf), true}, {"none", nil, false},
+	} {
+		cas = tc.cas
+		for range 2 {
+			if got := c.vouched(); got != tc.want {
+				t.Errorf("%s: vouched for %v", tc.name, got)
+			}
+		}
 	}
 }

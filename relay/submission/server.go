@@ -5,6 +5,7 @@ package submission
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,9 @@ type Options struct {
 	Users *policy.Users
 	// Tokens validates bearer tokens; when nil those in the user files.
 	Tokens sasl.TokenValidator
+	// ClientCAs returns the CAs that sign certificates of users, nil when there are none; the same
+	// pointer for as long as they stay the same. Without it certificates let nobody in.
+	ClientCAs func() *x509.CertPool
 	// Spool takes the messages.
 	Spool spool.Spool
 	// Backlog says how many messages of a user wait for delivery, and how long it takes until
@@ -89,6 +93,7 @@ func (s *Server) Close() error { return s.smtp.Close() }
 type backend struct {
 	config     func() *config.Config
 	users      *policy.Users
+	clientCAs  func() *x509.CertPool
 	spool      spool.Spool
 	backlog    func(user string) (messages int, wait time.Duration)
 	meters     policy.Meters
@@ -114,6 +119,9 @@ func newBackend(opts Options) (*backend, error) {
 	if opts.Tokens == nil {
 		opts.Tokens = sasl.HashedTokens{TokenDirectory: opts.Users}
 	}
+	if opts.ClientCAs == nil {
+		opts.ClientCAs = func() *x509.CertPool { return nil }
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -136,6 +144,7 @@ func newBackend(opts Options) (*backend, error) {
 	return &backend{
 		config:     opts.Config,
 		users:      opts.Users,
+		clientCAs:  opts.ClientCAs,
 		spool:      opts.Spool,
 		backlog:    opts.Backlog,
 		mechanisms: mechanisms,

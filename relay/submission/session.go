@@ -29,6 +29,8 @@ type session struct {
 	tls     string
 	peer    tls.ConnectionState
 	client  netip.Addr
+	// certificate is nil for a client that showed none, or one that was not verified.
+	certificate *certificate
 	// greeted returns the argument of the last EHLO.
 	greeted func() string
 
@@ -55,14 +57,22 @@ func (b *backend) NewSession(c *smtp.Conn) (smtp.Session, error) {
 		abort:   t.Abort,
 		leave:   t.Leave,
 		tls:     describeTLS(t.ConnectionState()),
-		peer:    t.ConnectionState(),
 		client:  clientAddress(t),
 		greeted: c.Hostname,
 	}
 	if n, ok := own.Conn.(serviceNamer); ok {
 		s.service = n.Service()
 	}
+	s.setPeer(t.ConnectionState())
 	return s, nil
+}
+
+// setPeer keeps what the TLS handshake tells of the client.
+func (s *session) setPeer(state tls.ConnectionState) {
+	s.peer = state
+	if len(state.VerifiedChains) > 0 {
+		s.certificate = s.newCertificate(state.PeerCertificates)
+	}
 }
 
 // clientAddress is the address that the client connected from, not valid when unknown.
