@@ -69,19 +69,21 @@ func (s *SignedTokens) ValidateToken(token, claimed string) (Owner, error) {
 	if err := said.check(trust, s.Now()); err != nil {
 		return Owner{}, err
 	}
-	key, err := s.key(trust.Keys, &parsed.Headers[0])
+	keys, err := s.keys(trust.Keys, &parsed.Headers[0])
 	if err != nil {
 		return Owner{}, err
 	}
-	var proven claims
-	if err := parsed.Claims(key, &proven); err != nil {
-		return Owner{}, fmt.Errorf("%w: the signature of the token is wrong", ErrCredentials)
+	for _, key := range keys {
+		var verified claims
+		if parsed.Claims(key, &verified) == nil {
+			return s.owner(&verified, claimed)
+		}
 	}
-	return s.owner(&proven, claimed)
+	return Owner{}, fmt.Errorf("%w: the signature of the token is wrong", ErrCredentials)
 }
 
-// key finds what verifies a token.
-func (s *SignedTokens) key(known *config.TokenKeys, header *jose.Header) (any, error) {
+// keys finds what may verify a token: several keys can have one ID (RFC 7517 §4.5).
+func (s *SignedTokens) keys(known *config.TokenKeys, header *jose.Header) (keys []any, err error) {
 	if header.KeyID == "" {
 		return nil, fmt.Errorf("%w: the token does not name its key (kid)", ErrCredentials)
 	}
@@ -89,17 +91,22 @@ func (s *SignedTokens) key(known *config.TokenKeys, header *jose.Header) (any, e
 		s.missed.Store(s.Now().UnixNano())
 		return nil, errors.New("the keys of the issuer of tokens are not known yet")
 	}
+	named := false
 	for i := range known.Keys {
-		switch key := &known.Keys[i]; {
-		case key.KeyID != header.KeyID:
-		case key.Algorithm == "" || key.Algorithm == header.Algorithm:
-			return key.Key, nil
-		default:
-			return nil, fmt.Errorf("%w: the key of the token is for another algorithm", ErrCredentials)
+		key := &known.Keys[i]
+		named = named || key.KeyID == header.KeyID
+		if key.KeyID == header.KeyID && (key.Algorithm == "" || key.Algorithm == header.Algorithm) {
+			keys = append(keys, key.Key)
 		}
 	}
-	s.missed.Store(s.Now().UnixNano())
-	return nil, fmt.Errorf("%w: %q", ErrUnknownKey, clip(header.KeyID))
+	switch {
+	case !named:
+		s.missed.Store(s.Now().UnixNano())
+		return nil, fmt.Errorf("%w: %q", ErrUnknownKey, clip(header.KeyID))
+	case len(keys) == 0:
+		return nil, fmt.Errorf("%w: the key of the token is for another algorithm", ErrCredentials)
+	}
+	return keys, nil
 }
 
 // KeyMissed is when a token last came that fits but for its key, which is not known; zero when

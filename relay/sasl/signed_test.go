@@ -209,6 +209,26 @@ func TestTokenThatIsNotValid(t *testing.T) {
 	}
 }
 
+// TestKeysOfOneIDAreAllTried: an issuer may give several the same.
+func TestKeysOfOneIDAreAllTried(t *testing.T) {
+	t.Parallel()
+	big, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second, other := newECSigner(t, "k"), newECSigner(t, "k"), signer{"k", jose.RS256, big}
+	tokens, _ := trusting(other, first, second)
+	for name, key := range map[string]signer{"first": first, "second": second, "of another algorithm": other} {
+		if _, err := tokens.ValidateToken(key.sign(t, podClaims(nil)), ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	stranger := newECSigner(t, "k")
+	if _, err := tokens.ValidateToken(stranger.sign(t, podClaims(nil)), ""); !errors.Is(err, ErrCredentials) {
+		t.Errorf("a key of the ID that is not known: %v", err)
+	}
+}
+
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)
