@@ -27,7 +27,8 @@ type TokenValidator interface {
 type Owner struct {
 	// User is the user's name.
 	User string
-	// Still reports whether the token still lets in this user, as the user now is.
+	// Still reports whether the token still lets in this user, as the user, the time and what
+	// tokens are taken now are.
 	Still func(*config.User) bool
 }
 

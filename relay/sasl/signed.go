@@ -121,9 +121,10 @@ func (s *SignedTokens) KeyMissed() time.Time {
 // owner is the user of a token that is verified: the one that the client claims to be, or else
 // the only one.
 func (s *SignedTokens) owner(token *claims, claimed string) (Owner, error) {
-	subject, until := token.Subject, token.Expiry.Time().Add(leeway)
+	subject := token.Subject
 	has := func(user *config.User) bool { return slices.Contains(user.Subjects, subject) }
-	owner := Owner{User: claimed, Still: func(user *config.User) bool { return has(user) && s.Now().Before(until) }}
+	// The keys are not asked again: one that leaves the file may be just an old one.
+	owner := Owner{User: claimed, Still: func(user *config.User) bool { return has(user) && token.check(s.Trust(), s.Now()) == nil }}
 	if claimed != "" {
 		if user, ok := s.Users.Lookup(claimed); !ok || !has(user) {
 			return Owner{}, fmt.Errorf("%w: the token is not this user's: its subject is %q", ErrCredentials, clip(subject))

@@ -281,17 +281,24 @@ func TestTokensAreOfferedToUsersWithSubjectsOnly(t *testing.T) {
 	}
 }
 
-// TestLoginWithATokenHolds until the token expires, the user loses the service account or goes.
-// A key that the issuer withdraws ends no session.
+// TestLoginWithATokenHolds until the token expires, tokens like it are not taken any more, or the
+// user loses the service account or goes. A key that the issuer withdraws ends no session.
 func TestLoginWithATokenHolds(t *testing.T) {
 	t.Parallel()
 	key := newECSigner(t, "ec")
+	trust := func(changed Trust) func(*SignedTokens, directory) {
+		return func(s *SignedTokens, _ directory) { s.Trust = func() Trust { return changed } }
+	}
 	for name, tc := range map[string]struct {
 		change func(*SignedTokens, directory)
 		want   bool
 	}{
 		"nothing":             {func(*SignedTokens, directory) {}, true},
-		"the keys":            {func(s *SignedTokens, _ directory) { s.Trust = func() Trust { return Trust{} } }, true},
+		"the keys":            {trust(Trust{Audience: testAudience, Keys: &config.TokenKeys{Issuer: testIssuer}}), true},
+		"keys that are known": {trust(Trust{Audience: testAudience}), true},
+		"another issuer":      {trust(Trust{Audience: testAudience, Keys: &config.TokenKeys{Issuer: "https://other.test"}}), false},
+		"another audience":    {trust(Trust{Audience: "other", Keys: &config.TokenKeys{Issuer: testIssuer}}), false},
+		"no more tokens":      {trust(Trust{}), false},
 		"the policy":          {func(_ *SignedTokens, d directory) { replace(d, func(u *config.User) { u.Senders = []string{"*"} }) }, true},
 		"the service account": {func(_ *SignedTokens, d directory) { replace(d, func(u *config.User) { u.Subjects = nil }) }, false},
 		"two factors":         {func(_ *SignedTokens, d directory) { replace(d, func(u *config.User) { u.Require = config.RequireAll }) }, false},
