@@ -53,7 +53,7 @@ func TestExternalCertificateChangesItsSource(t *testing.T) {
 	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionTrue, "Serving")
 
 	c.change(t, relay, func() {
-		relay.Spec.TLS = &v1alpha1.RelayTLS{Names: names, IssuerRef: &v1alpha1.IssuerReference{Name: "public"}}
+		relay.Spec.TLS = &v1alpha1.RelayTLS{Names: append(names, "*.example.com"), IssuerRef: &v1alpha1.IssuerReference{Name: "public"}}
 	})
 	holds("issued", func(got string) bool { return got != first })
 	c.awaitCondition(t, relay, v1alpha1.ConditionReady, metav1.ConditionTrue, "Serving")

@@ -19,6 +19,11 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 	c, namespace := onCluster(t)
 	no := false
 	quantity := func(s string) *resource.Quantity { q := resource.MustParse(s); return &q }
+	named := func(name string) func(*v1alpha1.MailRelay) {
+		return func(r *v1alpha1.MailRelay) {
+			r.Spec.TLS = &v1alpha1.RelayTLS{Names: []string{name}, SecretRef: &v1alpha1.LocalSecretReference{Name: "a"}}
+		}
+	}
 	lasting := func(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 	for _, tc := range []struct {
 		name, want string
@@ -35,6 +40,10 @@ func TestAPIRefusesAndSaysWhatToWrite(t *testing.T) {
 		{"issuer without names", "list the external host names", func(r *v1alpha1.MailRelay) {
 			r.Spec.TLS = &v1alpha1.RelayTLS{IssuerRef: &v1alpha1.IssuerReference{Name: "a"}}
 		}},
+		{"external name with a dot at the end", "write a host name such as mail.example.com", named("mail.example.com.")},
+		{"external name with an underscore", "write a host name such as mail.example.com", named("smtp_relay.example.com")},
+		{"external name with a port", "write a host name such as mail.example.com", named("mail.example.com:465")},
+		{"external name with a star in it", "write a host name such as mail.example.com", named("mail*.example.com")},
 		{"plaintext without acknowledgement", "use Implicit or StartTLS", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].TLS = "None" }},
 		{"upstream host with scheme", "write a host name such as smtp.example.com", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].Host = "smtps://smtp.example.com" }},
 		{"upstream block", "192.0.2.0/24", func(r *v1alpha1.MailRelay) { r.Spec.Upstreams[0].CIDRs = []string{"smtp.example.com"} }},

@@ -162,12 +162,14 @@ type RelayTLS struct {
 	// +kubebuilder:default="1.2"
 	// +kubebuilder:validation:Enum="1.2";"1.3"
 	MinVersion string `json:"minVersion,omitempty"`
-	// names are the external host names, served to clients that ask for them by SNI.
+	// names are the external host names, served to clients that ask for them by SNI; one such as
+	// "*.example.com" stands for all names of that depth.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([*][.])?[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$')",message="write a host name such as mail.example.com, or '*.example.com', without a port, an underscore or a dot at the end"
 	Names []string `json:"names,omitempty"`
 	// issuerRef is the cert-manager issuer of the certificate for names.
 	// +optional
