@@ -81,7 +81,7 @@ func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error 
 		Hostname:   c.Hostname,
 		MinVersion: tlsVersion(c.TLS.MinVersion),
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return chooseCertificate(p.current.Load(), hello), nil
+			return p.current.Load().CertificateFor(hello.ServerName), nil
 		},
 		ClientCAs: p.clientCAs,
 		Limits: frontdoor.Limits{
@@ -153,6 +153,14 @@ func (p *parts) openAdmin(c *config.Config, registry *prometheus.Registry) (err 
 	p.addresses.Metrics = p.admin.Addr("metrics")
 	p.addresses.Status = p.admin.Addr("status")
 	return nil
+}
+
+// tlsVersion turns tls.minVersion into its number.
+func tlsVersion(name string) uint16 {
+	if name == "1.3" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
 }
 
 // listen is nil when the listener is disabled.

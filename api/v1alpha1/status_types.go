@@ -98,7 +98,7 @@ type Endpoint struct {
 type CertificateStatus struct {
 	// name is internal, for the names inside the cluster, or external.
 	Name string `json:"name"`
-	// host that the client asks for by SNI.
+	// host that the client asks for by SNI; empty for a client that asks for none.
 	Host string `json:"host"`
 	// ports that show it: 465, 587 or both.
 	// +listType=set

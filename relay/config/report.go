@@ -78,7 +78,7 @@ type CertificateReport struct {
 
 // ServedReport is the certificate that a client of a port is shown.
 type ServedReport struct {
-	// Host that the client asks for by SNI.
+	// Host that the client asks for by SNI; empty for a client that asks for none.
 	Host string `json:"host"`
 	// Port that it connects to.
 	Port int `json:"port"`

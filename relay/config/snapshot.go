@@ -32,6 +32,15 @@ type Snapshot struct {
 	Errors []error
 }
 
+// CertificateFor is what a client is shown that asks by SNI for a host, empty for none: the
+// external certificate when it is for that host, otherwise the internal one.
+func (s *Snapshot) CertificateFor(host string) *tls.Certificate {
+	if s.External != nil && host != "" && s.External.Leaf.VerifyHostname(host) == nil {
+		return s.External
+	}
+	return s.Internal
+}
+
 // Certificates are what the listeners serve.
 func (s *Snapshot) Certificates() []CertificateReport {
 	var served []CertificateReport

@@ -42,9 +42,9 @@ func (p port) number() int {
 	return 0
 }
 
-// show is what a client of the port is shown that asks for a host, where it should be the
-// certificate with the fingerprint. Once is no proof that a port does not answer: it may have
-// been full.
+// show is what a client of the port is shown that asks for a host, or for none, where it should
+// be the certificate with the fingerprint. Once is no proof that a port does not answer: it may
+// have been full.
 func (p port) show(ctx context.Context, host, fingerprint string) config.ServedReport {
 	report := config.ServedReport{Host: host, Port: p.number()}
 	leaf, err := p.ask(ctx, host)
@@ -52,19 +52,27 @@ func (p port) show(ctx context.Context, host, fingerprint string) config.ServedR
 		leaf, err = p.ask(ctx, host)
 	}
 	if err != nil {
-		report.Error = fmt.Sprintf("port %d does not answer a client that asks for %s: %v", report.Port, host, err)
+		report.Error = fmt.Sprintf("port %d does not answer %s: %v", report.Port, client(host), err)
 		return report
 	}
 	report.NotAfter = leaf.NotAfter
 	report.Fingerprint = config.Fingerprint(leaf)
 	report.Issuer = issuer(leaf)
 	switch {
-	case leaf.VerifyHostname(host) != nil:
-		report.Error = fmt.Sprintf("port %d shows a client that asks for %s a certificate that is not for that name", report.Port, host)
+	case host != "" && leaf.VerifyHostname(host) != nil:
+		report.Error = fmt.Sprintf("port %d shows %s a certificate that is not for that name", report.Port, client(host))
 	case report.Fingerprint != fingerprint:
-		report.Error = fmt.Sprintf("port %d shows a client that asks for %s another certificate than the one for that name", report.Port, host)
+		report.Error = fmt.Sprintf("port %d shows %s another certificate than it should", report.Port, client(host))
 	}
 	return report
+}
+
+// client is one that asks for a host, or for none.
+func client(host string) string {
+	if host == "" {
+		return "a client that asks for no name"
+	}
+	return "a client that asks for " + host
 }
 
 func issuer(leaf *x509.Certificate) string {

@@ -46,6 +46,17 @@ func newCertificate(t *testing.T, name string) *tls.Certificate {
 // serve speaks as little SMTP as a Watch needs, with whatever certificate is set.
 func serve(t *testing.T, shown *atomic.Pointer[tls.Certificate], starttls bool) net.Addr {
 	t.Helper()
+	return listen(t, func(conn net.Conn) { talk(conn, func(string) *tls.Certificate { return shown.Load() }, starttls) })
+}
+
+// serveBySNI does the same with a certificate for each host.
+func serveBySNI(t *testing.T, shown func(host string) *tls.Certificate) net.Addr {
+	t.Helper()
+	return listen(t, func(conn net.Conn) { talk(conn, shown, false) })
+}
+
+func listen(t *testing.T, talk func(net.Conn)) net.Addr {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -57,13 +68,13 @@ func serve(t *testing.T, shown *atomic.Pointer[tls.Certificate], starttls bool) 
 			if err != nil {
 				return
 			}
-			go talk(conn, shown, starttls)
+			go talk(conn)
 		}
 	}()
 	return listener.Addr()
 }
 
-func talk(conn net.Conn, shown *atomic.Pointer[tls.Certificate], starttls bool) {
+func talk(conn net.Conn, shown func(host string) *tls.Certificate, starttls bool) {
 	defer conn.Close()
 	reply := func(c io.ReadWriter, lines string) { _, _ = io.WriteString(c, lines) }
 	if starttls {
@@ -74,7 +85,7 @@ func talk(conn net.Conn, shown *atomic.Pointer[tls.Certificate], starttls bool) 
 		_, _ = text.ReadLine()
 		reply(conn, "220 go\r\n")
 	}
-	secure := tls.Server(conn, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return shown.Load(), nil }})
+	secure := tls.Server(conn, &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return shown(hello.ServerName), nil }})
 	if !starttls {
 		reply(secure, "220 ready\r\n")
 	}
@@ -104,7 +115,7 @@ func TestWatchSeesWhatClientsSee(t *testing.T) {
 		want   string
 	}{
 		{"what is loaded", mine, false, ""},
-		{"an older certificate", other, false, "shows a client that asks for relay.test another certificate than the one for that name"},
+		{"an older certificate", other, false, "shows a client that asks for relay.test another certificate than it should"},
 		{"one for another name", wrong, false, "shows a client that asks for relay.test a certificate that is not for that name"},
 		{"no answer", mine, true, "does not answer a client that asks for relay.test: dial tcp"},
 	} {
@@ -195,5 +206,32 @@ func TestHostsToAskFor(t *testing.T) {
 	s.Config.TLS.Names = []string{"smtp.example.com", "mail.example.com"}
 	if got := hosts(s, config.ExternalCertificate); len(got) != 2 {
 		t.Errorf("hosts = %v", got)
+	}
+}
+
+// TestPublicNameIsNotAskedOfTheInternalCertificate: a relay may be called by a name that its
+// external certificate is for, which is shown for that name then.
+func TestPublicNameIsNotAskedOfTheInternalCertificate(t *testing.T) {
+	t.Parallel()
+	external := newCertificate(t, "mail.example.com")
+	s := &config.Snapshot{Config: &config.Config{Hostname: "mail.example.com"}, External: external}
+	for _, tc := range []struct{ internal, want string }{
+		{"mail.example.com", ""}, {"relay.mail.svc", "relay.mail.svc"}, {"*.mail.svc", ""},
+	} {
+		s.Internal = newCertificate(t, tc.internal)
+		shown := func(host string) *tls.Certificate { return s.CertificateFor(host) }
+		w := New(Options{Submissions: serveBySNI(t, shown), Snapshot: func() *config.Snapshot { return s }, Logger: slog.New(slog.DiscardHandler)})
+		if complaint := w.look(t.Context()); complaint != "" {
+			t.Errorf("%s: %s", tc.internal, complaint)
+		}
+		for _, c := range w.Reports() {
+			want := tc.want
+			if c.Name == config.ExternalCertificate {
+				want = "mail.example.com"
+			}
+			if len(c.Served) != 1 || c.Served[0].Host != want || c.Served[0].Fingerprint != c.Fingerprint {
+				t.Errorf("%s: %s is asked for by %+v", tc.internal, c.Name, c.Served)
+			}
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,18 +124,40 @@ func sameCertificates(a, b *config.Snapshot) bool {
 }
 
 // hosts are the names to ask for where a certificate is to be shown: that of the relay for the
-// internal one, those of tls.names, or else one that it is for, for the external one.
+// internal one, those of tls.names, or else one that it is for, for the external one. An external
+// certificate may be for the relay's own name as well, and is the one to be shown for it then.
 func hosts(s *config.Snapshot, certificate string) []string {
 	if certificate == config.InternalCertificate {
-		return []string{s.Config.Hostname}
+		return []string{internalHost(s)}
 	}
-	if len(s.Config.TLS.Names) > 0 {
-		return s.Config.TLS.Names
+	names := s.Config.TLS.Names
+	if len(names) == 0 {
+		names = firstName(s.External.Leaf.DNSNames)
 	}
-	for _, name := range s.External.Leaf.DNSNames {
-		if name != "" && name[0] != '*' {
+	if own := s.Config.Hostname; s.CertificateFor(own) == s.External && !slices.Contains(names, own) {
+		names = append(slices.Clone(names), own)
+	}
+	return names
+}
+
+// internalHost is a name for which clients are shown the internal certificate, empty for none.
+func internalHost(s *config.Snapshot) string {
+	for _, name := range append([]string{s.Config.Hostname}, s.Internal.Leaf.DNSNames...) {
+		if !isWildcard(name) && s.CertificateFor(name) == s.Internal {
+			return name
+		}
+	}
+	return ""
+}
+
+// firstName is the first that a client can ask for.
+func firstName(names []string) []string {
+	for _, name := range names {
+		if name != "" && !isWildcard(name) {
 			return []string{name}
 		}
 	}
 	return nil
 }
+
+func isWildcard(name string) bool { return strings.HasPrefix(name, "*") }
