@@ -58,7 +58,7 @@ func (p *parts) apply(s *config.Snapshot) {
 	p.prober.Apply(s)
 	before := p.current.Swap(s)
 	p.server.EndRevoked()
-	if before.Internal != s.Internal || before.External != s.External {
+	if !served.Same(before, s) {
 		p.watch.Changed()
 	}
 }

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -40,4 +41,28 @@ func TestStatusTellsWhatBothPortsShow(t *testing.T) {
 		fmt.Sprint(submissions, " ", "mail.example.com"): config.Fingerprint(external.Leaf),
 		fmt.Sprint(submission, " ", "mail.example.com"):  config.Fingerprint(external.Leaf),
 	})
+}
+
+// TestNamesThatChangedAreLookedAt: it is not the certificate alone that says what to look at.
+func TestNamesThatChangedAreLookedAt(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, newUpstream(t))
+	site.certificate("external", newAuthority(t).server("mail.example.com"))
+	r := site.start()
+	seen := func(what, host, problem string) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			for _, c := range r.status(t).Certificates {
+				for _, s := range c.Served {
+					if s.Host == host && strings.Contains(s.Error, problem) {
+						return true
+					}
+				}
+			}
+			return false
+		})
+	}
+	seen("the name in the certificate", "mail.example.com", "")
+	site.change(func(c *config.Config) { c.TLS.Names = []string{"smtp.example.com"} })
+	seen("the name in the configuration", "smtp.example.com", "not for that name")
 }

@@ -92,7 +92,7 @@ func (w *Watch) look(ctx context.Context) (complaint string) {
 			}
 		}
 	}
-	if ctx.Err() != nil || !sameCertificates(snapshot, w.options.Snapshot()) {
+	if ctx.Err() != nil || !Same(snapshot, w.options.Snapshot()) {
 		// What was seen may belong to either. There will be another look.
 		w.Changed()
 		return ""
@@ -110,7 +110,7 @@ func (w *Watch) Reports() []config.CertificateReport {
 	reports := snapshot.Certificates()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.seen == nil || !sameCertificates(w.seen, snapshot) {
+	if w.seen == nil || !Same(w.seen, snapshot) {
 		return reports
 	}
 	for i := range reports {
@@ -119,8 +119,9 @@ func (w *Watch) Reports() []config.CertificateReport {
 	return reports
 }
 
-func sameCertificates(a, b *config.Snapshot) bool {
-	return a.Internal == b.Internal && a.External == b.External
+// Same reports whether a look at the ports shows the same of both, so that there need be no other.
+func Same(a, b *config.Snapshot) bool {
+	return a.Internal == b.Internal && a.External == b.External && slices.Equal(a.Config.TLS.Names, b.Config.TLS.Names)
 }
 
 // hosts are the names to ask for where a certificate is to be shown: that of the relay for the
