@@ -59,8 +59,10 @@ func showsCertificate(name string, ends time.Time, verified bool) []v1alpha1.Cer
 }
 
 // showing is what a pod says that found its own ports wrong.
-func showing(name, problem string) *config.Report {
-	return &config.Report{Certificates: []config.CertificateReport{{Name: name, Served: []config.ServedReport{{Error: problem}}}}}
+func showing(name, fingerprint, problem string) *config.Report {
+	return &config.Report{Certificates: []config.CertificateReport{{
+		Name: name, Served: []config.ServedReport{{Fingerprint: fingerprint, Error: problem}},
+	}}}
 }
 
 // withSecond adds an upstream.
@@ -143,11 +145,12 @@ func TestMailRelay(t *testing.T) {
 		}, certificate, no, "CertificateExpired", "and its key into Secret theirs", no},
 		{"not trusted", func(f *Facts) { f.Served = showsCertificate("internal", now.Add(time.Hour), false) }, certificate, no, "CertificateNotTrusted", "ConfigMap relay-ca", no},
 		{"external one from a CA that only clients know", func(f *Facts) { f.Served = showsCertificate("external", now.Add(time.Hour), false) }, certificate, yes, "Issued", "", yes},
-		{"port does not answer", func(f *Facts) { f.Pods[0].Report = showing("internal", "port 587 does not answer") }, certificate, no, "CertificateNotServed", "pod relay-0: port 587 does not answer; if this lasts, see \"kubectl logs -l mailrelay.dev/relay=relay\"", no},
-		{"name not covered", func(f *Facts) { f.Pods[0].Report = showing("external", "not for that name") }, certificate, no, "CertificateNotServed", "compare spec.tls.names", no},
+		{"port does not answer", func(f *Facts) { f.Pods[0].Report = showing("external", "", "port 587 does not answer") }, certificate, no, "PortNotAnswering", "pod relay-0: port 587 does not answer; if this lasts, see \"kubectl logs -l mailrelay.dev/relay=relay\"", no},
+		{"another certificate", func(f *Facts) { f.Pods[0].Report = showing("internal", "ab", "shows another") }, certificate, no, "CertificateNotServed", "pod relay-0: shows another; if this lasts, see \"kubectl logs -l mailrelay.dev/relay=relay\"", no},
+		{"name not covered", func(f *Facts) { f.Pods[0].Report = showing("external", "ab", "not for that name") }, certificate, no, "CertificateNotServed", "compare spec.tls.names", no},
 		{"a pod without clients shows what it likes", func(f *Facts) {
 			f.Replicas = 2
-			f.Pods = append(f.Pods, Pod{Name: "relay-1", Report: showing("internal", "no answer")})
+			f.Pods = append(f.Pods, Pod{Name: "relay-1", Report: showing("internal", "", "no answer")})
 		}, certificate, yes, "Issued", "", yes},
 		{"no pods yet", func(f *Facts) { f.WorkloadExists = false }, workload, no, "WaitingForCertificate", "CertificateReady", no},
 		{"no replicas", func(f *Facts) { f.Relay.Spec.Replicas, f.Replicas, f.Pods = &zero, 0, nil }, workload, no, "NoReplicas", "set it to 1", no},

@@ -57,7 +57,11 @@ func certificatesAreServed(f *Facts) *finding {
 		}
 		for _, c := range p.Report.Certificates {
 			for _, shown := range c.Served {
-				if shown.Error != "" {
+				switch {
+				case shown.Error == "":
+				case shown.Fingerprint == "":
+					return &finding{reason: "PortNotAnswering", message: fmt.Sprintf("pod %s: %s%s", p.Name, shown.Error, logHint(f))}
+				default:
 					return &finding{reason: "CertificateNotServed", message: fmt.Sprintf("pod %s: %s%s", p.Name, shown.Error, namesHint(f, c.Name))}
 				}
 			}
@@ -70,5 +74,9 @@ func namesHint(f *Facts, certificate string) string {
 	if certificate == config.ExternalCertificate {
 		return "; compare spec.tls.names with the names in the certificate"
 	}
+	return logHint(f)
+}
+
+func logHint(f *Facts) string {
 	return fmt.Sprintf("; if this lasts, see \"kubectl logs -l %s=%s\"", resources.RelayLabel, f.Relay.Name)
 }

@@ -52,7 +52,7 @@ func (p port) show(ctx context.Context, host, fingerprint string) config.ServedR
 		leaf, err = p.ask(ctx, host)
 	}
 	if err != nil {
-		report.Error = fmt.Sprintf("port %d does not answer %s: %v", report.Port, client(host), err)
+		report.Error = fmt.Sprintf("port %d does not answer %s: %s", report.Port, client(host), cause(err))
 		return report
 	}
 	report.NotAfter = leaf.NotAfter

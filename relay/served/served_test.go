@@ -117,7 +117,7 @@ func TestWatchSeesWhatClientsSee(t *testing.T) {
 		{"what is loaded", mine, false, ""},
 		{"an older certificate", other, false, "shows a client that asks for relay.test another certificate than it should"},
 		{"one for another name", wrong, false, "shows a client that asks for relay.test a certificate that is not for that name"},
-		{"no answer", mine, true, "does not answer a client that asks for relay.test: dial tcp"},
+		{"no answer", mine, true, "does not answer a client that asks for relay.test: connection refused"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -233,5 +233,40 @@ func TestPublicNameIsNotAskedOfTheInternalCertificate(t *testing.T) {
 				t.Errorf("%s: %s is asked for by %+v", tc.internal, c.Name, c.Served)
 			}
 		}
+	}
+}
+
+// TestTroubleIsSaidInTheSameWordsEachTime: what is said of a port goes into a status and a log,
+// which are written when it changes.
+func TestTroubleIsSaidInTheSameWordsEachTime(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		talk     func(net.Conn)
+		starttls bool
+		want     string
+	}{
+		"closed at accept": {func(c net.Conn) { c.Close() }, false, "does not answer a client that asks for relay.test: it closes the connection at once"},
+		"reset":            {func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() }, false, "it closes the connection at once"},
+		"too many, on 587": {func(c net.Conn) { _, _ = io.WriteString(c, "421 4.7.0 too many\r\n"); c.Close() }, true, "it says 421 4.7.0 too many"},
+		"another protocol": {func(c net.Conn) { _, _ = io.WriteString(c, "220 hello there\r\n"); c.Close() }, false, "first record does not look like a TLS handshake"},
+		"not a certificate": {func(c net.Conn) {
+			_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{{}}}).Handshake()
+			c.Close()
+		}, false, "tls: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := port{addr: listen(t, tc.talk), starttls: tc.starttls}
+			first, second := p.show(t.Context(), "relay.test", ""), p.show(t.Context(), "relay.test", "")
+			if first.Error != second.Error || !strings.Contains(first.Error, tc.want) || strings.Contains(first.Error, "127.0.0.1") {
+				t.Errorf("it says %q and %q, want %q", first.Error, second.Error, tc.want)
+			}
+		})
+	}
+	late, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	defer cancel()
+	silent := port{addr: listen(t, func(net.Conn) {})}
+	if got := silent.show(late, "relay.test", ""); !strings.Contains(got.Error, "it took longer than 10s") {
+		t.Errorf("of a port that says nothing: %q", got.Error)
 	}
 }
