@@ -9,13 +9,9 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
-	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
-
-// timeout is how long one look at a port may take.
-const timeout = 10 * time.Second
 
 // port is one of the relay's own.
 type port struct {
@@ -40,6 +36,17 @@ func (p port) number() int {
 		return tcp.Port
 	}
 	return 0
+}
+
+// showAll is what clients of the port are shown, by the certificates that they should be.
+func (p port) showAll(ctx context.Context, snapshot *config.Snapshot) map[string][]config.ServedReport {
+	shown := map[string][]config.ServedReport{}
+	for _, certificate := range snapshot.Certificates() {
+		for _, host := range hosts(snapshot, certificate.Name) {
+			shown[certificate.Name] = append(shown[certificate.Name], p.show(ctx, host, certificate.Fingerprint))
+		}
+	}
+	return shown
 }
 
 // show is what a client of the port is shown that asks for a host, or for none, where it should
@@ -85,17 +92,16 @@ func issuer(leaf *x509.Certificate) string {
 
 // ask connects as a client does, and returns the certificate that it is shown.
 func (p port) ask(ctx context.Context, host string) (*x509.Certificate, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	// An unspecified address means this host.
 	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr.String())
 	if err != nil {
 		return nil, err
 	}
 	defer raw.Close()
-	deadline, _ := ctx.Deadline()
-	if err := raw.SetDeadline(deadline); err != nil {
-		return nil, err
+	if deadline, bounded := ctx.Deadline(); bounded {
+		if err := raw.SetDeadline(deadline); err != nil {
+			return nil, err
+		}
 	}
 	defer context.AfterFunc(ctx, func() { raw.Close() })()
 	if p.starttls {

@@ -266,7 +266,29 @@ func TestTroubleIsSaidInTheSameWordsEachTime(t *testing.T) {
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
 	silent := port{addr: listen(t, func(net.Conn) {})}
-	if got := silent.show(late, "relay.test", ""); !strings.Contains(got.Error, "it took longer than 10s") {
+	if got := silent.show(late, "relay.test", ""); !strings.Contains(got.Error, "nothing came in time") {
 		t.Errorf("of a port that says nothing: %q", got.Error)
+	}
+}
+
+// TestLookIsBounded however many names there are.
+func TestLookIsBounded(t *testing.T) {
+	t.Parallel()
+	silent := func(net.Conn) {}
+	c := &config.Config{Hostname: "relay.test", TLS: config.TLS{Names: []string{"a.test", "b.test", "c.test"}}}
+	s := &config.Snapshot{Config: c, Internal: newCertificate(t, "relay.test"), External: newCertificate(t, "a.test")}
+	w := New(Options{
+		Submissions: listen(t, silent), Submission: listen(t, silent), timeout: 300 * time.Millisecond,
+		Snapshot: func() *config.Snapshot { return s }, Logger: slog.New(slog.DiscardHandler),
+	})
+	from := time.Now()
+	if complaint := w.look(t.Context()); !strings.Contains(complaint, "nothing came in time") {
+		t.Errorf("it complains of %q", complaint)
+	}
+	if took := time.Since(from); took > 2*time.Second {
+		t.Errorf("the look took %s", took)
+	}
+	if shown := w.Reports()[1].Served; len(shown) != 6 {
+		t.Errorf("of the external certificate it says %+v", shown)
 	}
 }

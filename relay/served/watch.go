@@ -1,6 +1,7 @@
 package served
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -17,6 +18,8 @@ const (
 	interval = time.Minute
 	// again is how soon they are looked at again when something was wrong.
 	again = 5 * time.Second
+	// timeout is how long one look may take.
+	timeout = 10 * time.Second
 )
 
 // Options say what a Watch looks at.
@@ -27,6 +30,8 @@ type Options struct {
 	Snapshot func() *config.Snapshot
 	// Logger gets a line for each look that finds something else wrong than the one before.
 	Logger *slog.Logger
+
+	timeout time.Duration
 }
 
 // Watch looks at the ports again and again.
@@ -42,6 +47,7 @@ type Watch struct {
 
 // New returns a Watch that has seen nothing yet.
 func New(o Options) *Watch {
+	o.timeout = cmp.Or(o.timeout, timeout)
 	return &Watch{options: o, changed: make(chan struct{}, 1)}
 }
 
@@ -80,16 +86,10 @@ func (w *Watch) Run(ctx context.Context) error {
 // look looks at all ports for all names, and returns the first thing that is wrong.
 func (w *Watch) look(ctx context.Context) (complaint string) {
 	snapshot := w.options.Snapshot()
-	found := map[string][]config.ServedReport{}
+	found := w.show(ctx, snapshot)
 	for _, certificate := range snapshot.Certificates() {
-		for _, host := range hosts(snapshot, certificate.Name) {
-			for _, p := range w.ports() {
-				report := p.show(ctx, host, certificate.Fingerprint)
-				if report.Error != "" && complaint == "" {
-					complaint = report.Error
-				}
-				found[certificate.Name] = append(found[certificate.Name], report)
-			}
+		for _, report := range found[certificate.Name] {
+			complaint = cmp.Or(complaint, report.Error)
 		}
 	}
 	if ctx.Err() != nil || !Same(snapshot, w.options.Snapshot()) {
@@ -101,6 +101,28 @@ func (w *Watch) look(ctx context.Context) (complaint string) {
 	defer w.mu.Unlock()
 	w.seen, w.found = snapshot, found
 	return complaint
+}
+
+// show asks all ports for all names, by the certificates that they are to show. The ports are
+// asked at the same time, and a port for one name after the other, so that a look takes few of the
+// connections that there may be; together they have no longer than the timeout.
+func (w *Watch) show(ctx context.Context, snapshot *config.Snapshot) map[string][]config.ServedReport {
+	ctx, cancel := context.WithTimeout(ctx, w.options.timeout)
+	defer cancel()
+	ports := w.ports()
+	byPort := make([]map[string][]config.ServedReport, len(ports))
+	var asking sync.WaitGroup
+	for i, p := range ports {
+		asking.Go(func() { byPort[i] = p.showAll(ctx, snapshot) })
+	}
+	asking.Wait()
+	found := map[string][]config.ServedReport{}
+	for _, shown := range byPort {
+		for name, reports := range shown {
+			found[name] = append(found[name], reports...)
+		}
+	}
+	return found
 }
 
 // Reports are the certificates of the configuration in use, with what clients are shown. A
