@@ -219,7 +219,7 @@ func TestUserFileRoundTrip(t *testing.T) {
 			Recipients: []Recipients{{Allow: []string{"example.net"}}, {Deny: []string{"*.example.org"}}}},
 		{Name: "fast.shop", OnExceed: "Refuse", MaxQueued: 7,
 			Rates: []Rate{{Messages: 14, Period: time.Minute}, {Recipients: 1000, Period: 24 * time.Hour}}},
-		{Name: "both.shop", Passwords: []Verifier{v}, Certificates: []string{"URI:mailrelay://shop/both", "CN:both"}, Require: RequireAll},
+		{Name: "both.shop", Passwords: []Verifier{v}, Certificates: []string{"URI:mailrelay://shop/both/sha256:" + strings.Repeat("ab", 32), "CN:both"}, Require: RequireAll},
 		{Name: "token.shop", Tokens: []string{strings.Repeat("0a", 32)}, Require: RequireAny},
 	}}
 	data, err := MarshalUserFile(want)
@@ -252,6 +252,9 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"twice", "version: 1\nusers:\n  - name: a\n  - name: a", `line 4: users[1].name: is already written above`},
 		{"certificate of two", "version: 1\nusers:\n  - name: a\n    certificates: [CN:a]\n  - name: b\n    certificates: [CN:a]", "line 6: users[1].certificates: is already written above"},
 		{"certificate without kind", "version: 1\nusers:\n  - name: a\n    certificates: [mailrelay://shop/app]", "users[0].certificates[0]: \"mailrelay://shop/app\" is not a name with its kind"},
+		{"key of a certificate in upper case", "version: 1\nusers:\n  - name: a\n    certificates: ['URI:mailrelay://a/b/SHA256:" + strings.Repeat("ab", 32) + "']", "users[0].certificates[0]: \"URI:mailrelay://a/b/SHA256:"},
+		{"key of a certificate that is no hash", "version: 1\nusers:\n  - name: a\n    certificates: [URI:mailrelay://a/b/sha256:zz]", "ends in no name of a key: write sha256:"},
+		{"hash of a key in upper case", "version: 1\nusers:\n  - name: a\n    certificates: [URI:mailrelay://a/b/sha256:" + strings.Repeat("AB", 32) + "]", "ends in no name of a key"},
 		{"certificate without name", "version: 1\nusers:\n  - name: a\n    certificates: ['CN:']", "users[0].certificates[0]:"},
 		{"no subject", "version: 1\nusers:\n  - name: a\n    subjects: [\"\"]", "users[0].subjects[0]: \"\" is no subject"},
 		{"one factor of two", "version: 1\nusers:\n  - name: a\n    subjects: [s]\n    require: All", "users[0].require: All wants two factors"},
