@@ -1,7 +1,6 @@
 package sasl
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -89,7 +88,7 @@ func (s *SignedTokens) keys(known *config.TokenKeys, header *jose.Header) (keys 
 	}
 	if known == nil {
 		s.missed.Store(s.Now().UnixNano())
-		return nil, errors.New("the keys of the issuer of tokens are not known yet")
+		return nil, fmt.Errorf("%w: those of its issuer are not known yet", ErrUnknownKey)
 	}
 	named := false
 	for i := range known.Keys {
