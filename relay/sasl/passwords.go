@@ -20,7 +20,9 @@ const (
 	// and a new password.
 	checksPerFailure = config.MaxPasswords
 
-	knownLogins   = 4096
+	// knownLogins has room for the 5,000 users of a full relay, with two passwords each. One takes
+	// 160 bytes.
+	knownLogins   = 12 << 10
 	loginLifetime = 10 * time.Minute
 )
 

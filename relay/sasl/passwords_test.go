@@ -4,7 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
@@ -87,4 +90,39 @@ func BenchmarkCheckPasswordKnown(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestLoginsOfAFullRelayAreRemembered: a user who is forgotten costs most of a millisecond again.
+func TestLoginsOfAFullRelayAreRemembered(t *testing.T) {
+	t.Parallel()
+	const users = 5000
+	known := newMechanisms(t, Options{}).passwords.known
+	logins := make([]pairHash, 0, 2*users)
+	for i := range users {
+		for _, which := range []string{"old", "new"} {
+			login := hashPair([]byte("key"), fmt.Sprintf("app-%d.team", i), which)
+			logins = append(logins, login)
+			known.update(login, func(*proven) *proven { return new(proven) })
+		}
+	}
+	for _, login := range logins {
+		if known.get(login) == nil {
+			t.Fatal("a login is forgotten")
+		}
+	}
+}
+
+// BenchmarkMemoryOfALogin tells what is kept of each.
+func BenchmarkMemoryOfALogin(b *testing.B) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	known := newMemory[pairHash, *proven](knownLogins, loginLifetime, time.Now)
+	for i := range knownLogins {
+		known.update(hashPair(nil, strconv.Itoa(i), ""), func(*proven) *proven { return new(proven) })
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/knownLogins, "B/login")
+	runtime.KeepAlive(known)
 }
