@@ -2,6 +2,7 @@ package submission
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,18 +34,22 @@ func (l *previousLogins) note(p previousPassword, now time.Time) bool {
 	return first
 }
 
-// report forgets the passwords that are gone, and returns the logins with the others, the
-// newest first.
+// forget forgets the passwords that are gone.
+func (l *previousLogins) forget(there func(previousPassword) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.at, func(p previousPassword, _ time.Time) bool { return !there(p) })
+}
+
+// report returns the logins with passwords that are there, the newest first.
 func (l *previousLogins) report(there func(previousPassword) bool) []config.PreviousLogin {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var logins []config.PreviousLogin
 	for p, at := range l.at {
-		if !there(p) {
-			delete(l.at, p)
-			continue
+		if there(p) {
+			logins = append(logins, config.PreviousLogin{User: p.user, At: at})
 		}
-		logins = append(logins, config.PreviousLogin{User: p.user, At: at})
 	}
 	slices.SortFunc(logins, func(a, b config.PreviousLogin) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.User, b.User))
@@ -73,8 +78,11 @@ func (s *session) noteIfReplaced(l *login) {
 // PreviousLogins are when users last logged in with a password that has been replaced and is
 // still accepted, the newest first, config.MaxPreviousLogins at most.
 func (s *Server) PreviousLogins() []config.PreviousLogin {
-	return s.backend.previous.report(func(p previousPassword) bool {
-		user, ok := s.backend.users.Lookup(p.user)
-		return ok && user.Replaced(p.verifier)
-	})
+	return s.backend.previous.report(s.backend.stillReplaced)
+}
+
+// stillReplaced reports whether a password still waits for its end.
+func (b *backend) stillReplaced(p previousPassword) bool {
+	user, ok := b.users.Lookup(p.user)
+	return ok && user.Replaced(p.verifier)
 }

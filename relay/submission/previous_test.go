@@ -61,7 +61,11 @@ func TestReportOfPreviousLoginsIsBounded(t *testing.T) {
 	if len(got) != config.MaxPreviousLogins || !got[0].At.After(got[1].At) {
 		t.Errorf("%d logins, from %v", len(got), got[0].At)
 	}
-	if l.report(func(previousPassword) bool { return false }); len(l.at) != 0 {
+	gone := func(previousPassword) bool { return false }
+	if got := l.report(gone); got != nil || len(l.at) != config.MaxPreviousLogins+10 {
+		t.Errorf("of passwords that are gone it reports %v, and %d are kept: a report changes nothing", got, len(l.at))
+	}
+	if l.forget(gone); len(l.at) != 0 {
 		t.Errorf("%d are kept that are gone", len(l.at))
 	}
 }

@@ -52,7 +52,7 @@ func (s *Server) EndRevoked() {
 	for _, open := range s.backend.open.list() {
 		open.endIfRevoked()
 	}
-	s.PreviousLogins() // forgets those of passwords that are gone
+	s.backend.previous.forget(s.backend.stillReplaced)
 }
 
 func (s *session) endIfRevoked() {
