@@ -47,6 +47,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	administering := start(p.admin.Serve)
 	looking := start(p.watch.Run)
 	sweeping := start(p.sweep)
+	revoking := start(p.endRevoked)
 	p.ready.Store(true)
 	p.log.Info("ready", "submissions", text(p.addresses.Submissions), "submission", text(p.addresses.Submission))
 	if onReady != nil {
@@ -65,6 +66,7 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 	p.ready.Store(false)
 	_ = watching.end()
 	_ = looking.end()
+	_ = revoking.end()
 	probing.stop()
 	if failed {
 		// Nothing that clients or upstreams say can be written down any more. Waiting for
@@ -85,16 +87,27 @@ func (p *parts) run(ctx context.Context, loader *config.Loader, onReady func(Add
 // sweepInterval is how often dead letters and open sessions are looked through.
 const sweepInterval = time.Minute
 
-// sweep removes dead letters whose time is over, or for which there is no room, and ends the
-// sessions of passwords and tokens whose time is over.
+// sweep removes dead letters whose time is over, or for which there is no room.
 func (p *parts) sweep(ctx context.Context) error {
-	ticker := time.NewTicker(sweepInterval)
-	defer ticker.Stop()
-	for {
-		p.server.EndRevoked()
+	return every(ctx, sweepInterval, func() {
 		if err := p.store.Sweep(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("cannot remove old dead letters, trying again", "error", err)
 		}
+	})
+}
+
+// endRevoked ends the sessions of passwords, tokens and certificates whose time is over. That does
+// not wait for dead letters, which may be many.
+func (p *parts) endRevoked(ctx context.Context) error {
+	return every(ctx, sweepInterval, p.server.EndRevoked)
+}
+
+// every does something at once, and then in each interval, until ctx is done.
+func every(ctx context.Context, interval time.Duration, do func()) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		do()
 		select {
 		case <-ctx.Done():
 			return nil
