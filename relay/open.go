@@ -77,6 +77,7 @@ func (p *parts) openSpool(c *config.Config, registry *prometheus.Registry) error
 
 // openDoor takes the two ports for mail.
 func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error {
+	own := new(served.Own)
 	options := frontdoor.Options{
 		Hostname:   c.Hostname,
 		MinVersion: tlsVersion(c.TLS.MinVersion),
@@ -84,6 +85,7 @@ func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error 
 			return p.current.Load().CertificateFor(hello.ServerName), nil
 		},
 		ClientCAs: p.clientCAs,
+		Own:       own.Has,
 		Limits: frontdoor.Limits{
 			Connections: c.Listeners.MaxConnections,
 			PerAddress:  c.Listeners.MaxConnectionsPerAddress,
@@ -107,7 +109,7 @@ func (p *parts) openDoor(c *config.Config, registry *prometheus.Registry) error 
 	p.addresses.Submission = address(options.Submission)
 	p.watch = served.New(served.Options{
 		Submissions: p.addresses.Submissions, Submission: p.addresses.Submission,
-		Snapshot: p.current.Load, Logger: p.log,
+		Own: own, Snapshot: p.current.Load, Logger: p.log,
 	})
 	return nil
 }

@@ -66,3 +66,21 @@ func TestNamesThatChangedAreLookedAt(t *testing.T) {
 	site.change(func(c *config.Config) { c.TLS.Names = []string{"smtp.example.com"} })
 	seen("the name in the configuration", "smtp.example.com", "not for that name")
 }
+
+// TestOwnLooksAreNoClients: what the metrics count is what clients do.
+func TestOwnLooksAreNoClients(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, newUpstream(t))
+	r := site.start()
+	eventually(t, "the first look", func() bool { return len(r.status(t).Certificates[0].Served) == 2 })
+	const counted = `mailrelay_connections_total{service="submissions"} `
+	if _, got := get(t, r.Metrics, "/metrics"); !strings.Contains(got, counted+"0\n") {
+		t.Errorf("the looks are counted:\n%s", got)
+	}
+	if err := r.dial(t, "submissions").Quit(); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := get(t, r.Metrics, "/metrics"); !strings.Contains(got, counted+"1\n") {
+		t.Errorf("a client is not counted:\n%s", got)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -18,6 +17,8 @@ type Door struct {
 	tls     *tls.Config
 	census  *census
 	metrics *metrics
+	// uncounted are metrics that nobody reads.
+	uncounted *metrics
 
 	// ready passes connections to Accept; it has no buffer, so that none is forgotten.
 	ready  chan *Conn
@@ -43,15 +44,20 @@ func New(o Options) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	uncounted, err := newMetrics(nil)
+	if err != nil {
+		return nil, err
+	}
 	d := &Door{
-		options:  o,
-		tls:      tlsConfig(o),
-		census:   newCensus(o.Limits),
-		metrics:  m,
-		ready:    make(chan *Conn),
-		closed:   make(chan struct{}),
-		visitors: make(map[net.Conn]struct{}),
-		conns:    make(map[*Conn]struct{}),
+		options:   o,
+		tls:       tlsConfig(o),
+		census:    newCensus(o.Limits),
+		metrics:   m,
+		uncounted: uncounted,
+		ready:     make(chan *Conn),
+		closed:    make(chan struct{}),
+		visitors:  make(map[net.Conn]struct{}),
+		conns:     make(map[*Conn]struct{}),
 	}
 	for service, listener := range d.listeners() {
 		m.show(service)
@@ -172,11 +178,11 @@ func (d *Door) take(l net.Listener, s Service) {
 			}
 			return
 		}
-		d.metrics.accepted.WithLabelValues(string(s)).Inc()
-		if !d.enter(raw, s) {
-			continue
+		v := d.visitOf(raw, s)
+		v.metrics.accepted.WithLabelValues(string(s)).Inc()
+		if d.enter(v) {
+			go d.receive(v)
 		}
-		go d.receive(raw, s)
 	}
 }
 
@@ -195,10 +201,22 @@ func (d *Door) pause(err error) bool {
 	}
 }
 
+func (d *Door) visitOf(raw net.Conn, s Service) *visit {
+	m := d.metrics
+	if d.options.Own != nil && d.options.Own(raw.RemoteAddr()) {
+		m = d.uncounted
+	}
+	return &visit{
+		raw: raw, service: s, options: &d.options, metrics: m,
+		log: d.options.Logger.With("service", string(s), "client", raw.RemoteAddr().String()),
+	}
+}
+
 // enter admits a connection, or refuses it in plaintext where that is understood.
-func (d *Door) enter(raw net.Conn, s Service) bool {
+func (d *Door) enter(v *visit) bool {
+	raw, s := v.raw, v.service
 	if why := d.census.admit(clientAddr(raw.RemoteAddr())); why != admitted {
-		d.metrics.refused.WithLabelValues(string(s), string(why)).Inc()
+		v.metrics.refused.WithLabelValues(string(s), string(why)).Inc()
 		if s == Submission {
 			raw.SetWriteDeadline(time.Now().Add(d.options.Timeouts.Close))
 			_, _ = io.WriteString(raw, "421 4.7.0 "+d.options.Hostname+" too many connections, try again later\r\n")
@@ -209,7 +227,7 @@ func (d *Door) enter(raw net.Conn, s Service) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open.Add(1)
-	d.metrics.current.WithLabelValues(string(s)).Inc()
+	v.metrics.current.WithLabelValues(string(s)).Inc()
 	d.visitors[raw] = struct{}{}
 	if d.shut() {
 		raw.Close()
@@ -218,32 +236,27 @@ func (d *Door) enter(raw net.Conn, s Service) bool {
 }
 
 // left undoes enter.
-func (d *Door) left(addr netip.Addr, s Service) {
-	d.census.release(addr)
-	d.metrics.current.WithLabelValues(string(s)).Dec()
+func (d *Door) left(v *visit) {
+	d.census.release(clientAddr(v.raw.RemoteAddr()))
+	v.metrics.current.WithLabelValues(string(v.service)).Dec()
 	d.open.Done()
 }
 
 // receive encrypts a connection and hands it over.
-func (d *Door) receive(raw net.Conn, s Service) {
-	addr := clientAddr(raw.RemoteAddr())
-	v := &visit{
-		raw: raw, service: s, options: &d.options, metrics: d.metrics,
-		log: d.options.Logger.With("service", string(s), "client", raw.RemoteAddr().String()),
-	}
+func (d *Door) receive(v *visit) {
 	t := v.encrypt(d.tls)
 	d.mu.Lock()
-	delete(d.visitors, raw)
+	delete(d.visitors, v.raw)
 	d.mu.Unlock()
 	if t == nil {
-		d.left(addr, s)
+		d.left(v)
 		return
 	}
-	c, err := d.seat(t, s, addr)
+	c, err := d.seat(t, v)
 	if err != nil {
 		v.log.Info("connection lost before it was handed over", "error", err)
-		raw.Close()
-		d.left(addr, s)
+		v.raw.Close()
+		d.left(v)
 		return
 	}
 	select {
@@ -255,13 +268,13 @@ func (d *Door) receive(raw net.Conn, s Service) {
 
 // seat makes the Conn and keeps it where Drain finds it. One that comes too late for that
 // drains from the start.
-func (d *Door) seat(t *tls.Conn, s Service, addr netip.Addr) (*Conn, error) {
+func (d *Door) seat(t *tls.Conn, v *visit) (*Conn, error) {
 	var c *Conn
-	c, err := newConn(t, s, &d.options, func() {
+	c, err := newConn(t, v.service, &d.options, func() {
 		d.mu.Lock()
 		delete(d.conns, c)
 		d.mu.Unlock()
-		d.left(addr, s)
+		d.left(v)
 	})
 	if err != nil {
 		return nil, err

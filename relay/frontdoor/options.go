@@ -32,6 +32,9 @@ type Options struct {
 	ClientCAs func() *x509.CertPool
 	// MinVersion is tls.VersionTLS12 (default) or tls.VersionTLS13.
 	MinVersion uint16
+	// Own reports whether a connection from that address is a look of the relay's own: no metric
+	// counts it, but limits hold for it. Nil: there are none.
+	Own func(net.Addr) bool
 	// Limits bound what clients may use.
 	Limits Limits
 	// Timeouts bound every wait.

@@ -18,7 +18,8 @@ func cause(err error) string {
 	switch {
 	case errors.As(err, &reply):
 		return fmt.Sprintf("it says %d %s", reply.Code, reply.Msg)
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	// The look closes what is open when its time is over.
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed):
 		return "nothing came in time"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "it closes the connection at once, as a relay does that has as many as listeners.maxConnections"

@@ -17,15 +17,16 @@ import (
 type port struct {
 	addr     net.Addr
 	starttls bool
+	own      *Own
 }
 
 func (w *Watch) ports() []port {
 	var ports []port
 	if w.options.Submissions != nil {
-		ports = append(ports, port{addr: w.options.Submissions})
+		ports = append(ports, port{addr: w.options.Submissions, own: w.options.Own})
 	}
 	if w.options.Submission != nil {
-		ports = append(ports, port{addr: w.options.Submission, starttls: true})
+		ports = append(ports, port{addr: w.options.Submission, starttls: true, own: w.options.Own})
 	}
 	return ports
 }
@@ -92,11 +93,11 @@ func issuer(leaf *x509.Certificate) string {
 
 // ask connects as a client does, and returns the certificate that it is shown.
 func (p port) ask(ctx context.Context, host string) (*x509.Certificate, error) {
-	// An unspecified address means this host.
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr.String())
+	raw, forget, err := p.own.dial(ctx, p.addr)
 	if err != nil {
 		return nil, err
 	}
+	defer forget()
 	defer raw.Close()
 	if deadline, bounded := ctx.Deadline(); bounded {
 		if err := raw.SetDeadline(deadline); err != nil {

@@ -94,6 +94,12 @@ func talk(conn net.Conn, shown func(host string) *tls.Certificate, starttls bool
 	}
 }
 
+// silent says nothing until the other end goes.
+func silent(conn net.Conn) {
+	defer conn.Close()
+	_, _ = io.Copy(io.Discard, conn)
+}
+
 // closedPort is one that nobody listens on.
 func closedPort(t *testing.T) net.Addr {
 	t.Helper()
@@ -256,7 +262,7 @@ func TestTroubleIsSaidInTheSameWordsEachTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := port{addr: listen(t, tc.talk), starttls: tc.starttls}
+			p := port{addr: listen(t, tc.talk), starttls: tc.starttls, own: new(Own)}
 			first, second := p.show(t.Context(), "relay.test", ""), p.show(t.Context(), "relay.test", "")
 			if first.Error != second.Error || !strings.Contains(first.Error, tc.want) || strings.Contains(first.Error, "127.0.0.1") {
 				t.Errorf("it says %q and %q, want %q", first.Error, second.Error, tc.want)
@@ -265,8 +271,8 @@ func TestTroubleIsSaidInTheSameWordsEachTime(t *testing.T) {
 	}
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
-	silent := port{addr: listen(t, func(net.Conn) {})}
-	if got := silent.show(late, "relay.test", ""); !strings.Contains(got.Error, "nothing came in time") {
+	waiting := port{addr: listen(t, silent), own: new(Own)}
+	if got := waiting.show(late, "relay.test", ""); !strings.Contains(got.Error, "nothing came in time") {
 		t.Errorf("of a port that says nothing: %q", got.Error)
 	}
 }
@@ -274,7 +280,6 @@ func TestTroubleIsSaidInTheSameWordsEachTime(t *testing.T) {
 // TestLookIsBounded however many names there are.
 func TestLookIsBounded(t *testing.T) {
 	t.Parallel()
-	silent := func(net.Conn) {}
 	c := &config.Config{Hostname: "relay.test", TLS: config.TLS{Names: []string{"a.test", "b.test", "c.test"}}}
 	s := &config.Snapshot{Config: c, Internal: newCertificate(t, "relay.test"), External: newCertificate(t, "a.test")}
 	w := New(Options{

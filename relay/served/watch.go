@@ -26,6 +26,8 @@ const (
 type Options struct {
 	// Submissions begins with TLS, Submission with STARTTLS; nil for one that is off.
 	Submissions, Submission net.Addr
+	// Own gets to know where the looks come from; a new one when nil.
+	Own *Own
 	// Snapshot is the configuration that is in use.
 	Snapshot func() *config.Snapshot
 	// Logger gets a line for each look that finds something else wrong than the one before.
@@ -47,6 +49,9 @@ type Watch struct {
 
 // New returns a Watch that has seen nothing yet.
 func New(o Options) *Watch {
+	if o.Own == nil {
+		o.Own = new(Own)
+	}
 	o.timeout = cmp.Or(o.timeout, timeout)
 	return &Watch{options: o, changed: make(chan struct{}, 1)}
 }
