@@ -10,6 +10,17 @@ import (
 // relay apart.
 const recipientHashSize = 8
 
+// maxClipped is as many octets as an address can have.
+const maxClipped = 320
+
+// Clip shortens what a stranger wrote, so that it does not fill the log.
+func Clip(s string) string {
+	if len(s) <= maxClipped {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxClipped], "") + "…"
+}
+
 // FormatRecipient shows an address in a log the way that Logging.Recipients asks for: as it
 // is, as the domain only, or as the start of the SHA-256 of the address in lower case, in
 // hex, so that whoever knows an address can look for it.

@@ -30,3 +30,17 @@ func TestFormatRecipientHashesAnAddressInAnyCaseAlike(t *testing.T) {
 		t.Errorf("hash %s does not hide or does not tell apart", lower)
 	}
 }
+
+func TestClipBoundsWhatAStrangerWrote(t *testing.T) {
+	t.Parallel()
+	short := strings.Repeat("a", maxClipped)
+	for text, want := range map[string]string{
+		"": "", short: short, short + "b": short + "…",
+		// The cut is within a letter.
+		short[1:] + "ü": short[1:] + "…",
+	} {
+		if got := Clip(text); got != want {
+			t.Errorf("Clip(%q) = %q", text, got)
+		}
+	}
+}

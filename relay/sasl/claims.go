@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // leeway is how far the clocks of issuer and relay may be apart.
@@ -34,9 +36,9 @@ func (c *claims) check(trust Trust, now time.Time) error {
 	}
 	switch err := c.ValidateWithLeeway(expected, leeway); {
 	case trust.Audience == "" || errors.Is(err, jwt.ErrInvalidAudience):
-		return fmt.Errorf("%w: the token is not for this relay, %q, but for %q", ErrCredentials, trust.Audience, clip(strings.Join(c.Audience, " ")))
+		return fmt.Errorf("%w: the token is not for this relay, %q, but for %q", ErrCredentials, trust.Audience, config.Clip(strings.Join(c.Audience, " ")))
 	case errors.Is(err, jwt.ErrInvalidIssuer):
-		return fmt.Errorf("%w: the token is of another issuer, %q", ErrCredentials, clip(c.Issuer))
+		return fmt.Errorf("%w: the token is of another issuer, %q", ErrCredentials, config.Clip(c.Issuer))
 	case errors.Is(err, jwt.ErrExpired):
 		return fmt.Errorf("%w: the token expired at %s", ErrCredentials, c.Expiry.Time().UTC().Format(time.RFC3339))
 	case err != nil:
@@ -48,13 +50,4 @@ func (c *claims) check(trust Trust, now time.Time) error {
 		return fmt.Errorf("%w: subject and service account of the token differ", ErrCredentials)
 	}
 	return nil
-}
-
-// clip keeps what a stranger wrote from filling the log.
-func clip(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
 }

@@ -101,7 +101,7 @@ func (s *SignedTokens) keys(known *config.TokenKeys, header *jose.Header) (keys 
 	switch {
 	case !named:
 		s.missed.Store(s.Now().UnixNano())
-		return nil, fmt.Errorf("%w: %q", ErrUnknownKey, clip(header.KeyID))
+		return nil, fmt.Errorf("%w: %q", ErrUnknownKey, config.Clip(header.KeyID))
 	case len(keys) == 0:
 		return nil, fmt.Errorf("%w: the key of the token is for another algorithm", ErrCredentials)
 	}
@@ -126,18 +126,18 @@ func (s *SignedTokens) owner(token *claims, claimed string) (Owner, error) {
 	owner := Owner{User: claimed, Still: func(user *config.User) bool { return has(user) && token.check(s.Trust(), s.Now()) == nil }}
 	if claimed != "" {
 		if user, ok := s.Users.Lookup(claimed); !ok || !has(user) {
-			return Owner{}, fmt.Errorf("%w: the token is not this user's: its subject is %q", ErrCredentials, clip(subject))
+			return Owner{}, fmt.Errorf("%w: the token is not this user's: its subject is %q", ErrCredentials, config.Clip(subject))
 		}
 		return owner, nil
 	}
 	switch users := s.Users.BySubject(subject); len(users) {
 	case 0:
-		return Owner{}, fmt.Errorf("%w: the token is no user's: its subject is %q", ErrCredentials, clip(subject))
+		return Owner{}, fmt.Errorf("%w: the token is no user's: its subject is %q", ErrCredentials, config.Clip(subject))
 	case 1:
 		owner.User = users[0].Name
 		return owner, nil
 	default:
 		return Owner{}, fmt.Errorf("%w: %d users have the subject of the token, %q: ask for one of them as authorization identity",
-			ErrCredentials, len(users), clip(subject))
+			ErrCredentials, len(users), config.Clip(subject))
 	}
 }

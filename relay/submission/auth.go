@@ -7,6 +7,7 @@ import (
 
 	gosasl "github.com/emersion/go-sasl"
 
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
 )
 
@@ -124,7 +125,7 @@ func (s *session) loginFailed(l *login, err error) error {
 		result, r = loginMalformed, refuse(reasonLogin, 501, 5, 5, 2, "The response does not follow the mechanism "+l.mechanism)
 	}
 	s.metrics.logins.WithLabelValues(result, l.mechanism).Inc()
-	s.log.Warn("login failed", s.about("mechanism", l.mechanism, "claimed_user", clip(l.exchange.User()), "error", err)...)
+	s.log.Warn("login failed", s.about("mechanism", l.mechanism, "claimed_user", config.Clip(l.exchange.User()), "error", err)...)
 	return s.say(r)
 }
 

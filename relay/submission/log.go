@@ -7,17 +7,6 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/spool"
 )
 
-// maxLogged bounds what a client can make us log of one value.
-const maxLogged = 320
-
-// clip shortens a value that a client sent.
-func clip(s string) string {
-	if len(s) > maxLogged {
-		return s[:maxLogged] + "..."
-	}
-	return s
-}
-
 // about is what every line about this connection carries, and more.
 func (s *session) about(more ...any) []any {
 	attrs := []any{"client", s.client.String()}
@@ -34,10 +23,10 @@ func (s *session) about(more ...any) []any {
 func (s *session) logRefusal(command string, r *refusal) {
 	attrs := s.about("command", command, "reason", r.reason, "reply", replyLine(cmp.Or(r.logged, r.reply)))
 	if r.sender != "" {
-		attrs = append(attrs, "sender", clip(r.sender))
+		attrs = append(attrs, "sender", config.Clip(r.sender))
 	}
 	if r.recipient != "" {
-		attrs = append(attrs, "recipient", clip(s.shown(r.recipient)))
+		attrs = append(attrs, "recipient", config.Clip(s.shown(r.recipient)))
 	}
 	if r.reason == reasonInternal {
 		s.log.Error("refused", append(attrs, "error", r.detail)...)
@@ -57,7 +46,7 @@ func (s *session) logAccepted(e *spool.Envelope, tx *transaction) {
 	}
 	s.log.Info("accepted", s.about(
 		"queue_id", e.ID,
-		"message_id", clip(e.MessageID),
+		"message_id", config.Clip(e.MessageID),
 		"sender", e.ReversePath,
 		"recipients", recipients,
 		"size", e.Size,
