@@ -42,7 +42,7 @@ func (c *claims) check(trust Trust, now time.Time) error {
 	case errors.Is(err, jwt.ErrExpired):
 		return fmt.Errorf("%w: the token expired at %s", ErrCredentials, c.Expiry.Time().UTC().Format(time.RFC3339))
 	case err != nil:
-		return fmt.Errorf("%w: the token is not valid yet: the clock of its issuer is ahead", ErrCredentials)
+		return fmt.Errorf("%w: the token is not valid yet (nbf, iat): it is for later, or the clocks of issuer and relay differ", ErrCredentials)
 	case c.Expiry == nil:
 		return fmt.Errorf("%w: the token never expires", ErrCredentials)
 	}
