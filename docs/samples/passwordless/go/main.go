@@ -4,13 +4,16 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"mime"
 	"net"
+	"net/mail"
 	"net/smtp"
 	"net/textproto"
 	"os"
@@ -25,17 +28,23 @@ const (
 	tokenFile  = "/var/run/secrets/mailrelay/token"
 )
 
-// timeout of a connection to the relay.
-const timeout = time.Minute
+// How long to wait for the relay, and for its reply to the whole message (RFC 5321 §4.5.3.2.6): an
+// app that does not wait for that sends the message twice.
+const (
+	timeout    = time.Minute
+	endTimeout = 10 * time.Minute
+)
 
 func main() {
 	if len(os.Args) != 4 {
 		log.Fatal("usage: passwordless FROM TO SUBJECT")
 	}
-	from, to, subject := os.Args[1], os.Args[2], os.Args[3]
-	text := fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\n\r\nHello.\r\n", from, to, subject)
+	m, err := compose(os.Args[1], os.Args[2], os.Args[3])
+	if err != nil {
+		log.Fatal(err)
+	}
 	for pause := time.Second; ; pause *= 2 {
-		err := send(from, to, text)
+		err := send(m)
 		if err == nil {
 			return
 		}
@@ -47,17 +56,37 @@ func main() {
 	}
 }
 
+// message is one with its envelope.
+type message struct{ from, to, text string }
+
+// compose makes the message, once: one that arrives twice after all is known by its Message-ID.
+func compose(from, to, subject string) (message, error) {
+	sender, err := mail.ParseAddress(from)
+	if err != nil {
+		return message{}, fmt.Errorf("sender %q: %w", from, err)
+	}
+	recipient, err := mail.ParseAddress(to)
+	if err != nil {
+		return message{}, fmt.Errorf("recipient %q: %w", to, err)
+	}
+	_, domain, _ := strings.Cut(sender.Address, "@")
+	text := fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@%s>\r\n\r\nHello.\r\n",
+		// Encoded, what is not ASCII can travel, and a line end begins no field of its own.
+		sender, recipient, mime.QEncoding.Encode("utf-8", subject), time.Now().Format(time.RFC1123Z), rand.Text(), domain)
+	return message{sender.Address, recipient.Address, text}, nil
+}
+
 // temporary reports whether to try again: a reply below 500 says so, and a connection can fail.
 func temporary(err error) bool {
 	if reply := (*textproto.Error)(nil); errors.As(err, &reply) {
 		return reply.Code < 500
 	}
 	failed := (*net.OpError)(nil)
-	return errors.As(err, &failed) || errors.Is(err, io.EOF)
+	return errors.As(err, &failed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // send reads all it needs anew: Kubernetes replaces the token, the relay's owner the rest.
-func send(from, to, text string) error {
+func send(m message) error {
 	var host, port, user, authorities, token string
 	for key, value := range map[string]*string{"host": &host, "port": &port, "username": &user, "certificates": &authorities} {
 		if err := read(filepath.Join(bindingDir, key), value); err != nil {
@@ -89,7 +118,7 @@ func send(from, to, text string) error {
 	if err := client.Auth(bearer{user, token}); err != nil {
 		return fmt.Errorf("log in as %s: %w", user, err)
 	}
-	return submit(client, from, to, text)
+	return submit(connection, client, m)
 }
 
 func read(file string, into *string) error {
@@ -98,18 +127,21 @@ func read(file string, into *string) error {
 	return err
 }
 
-func submit(client *smtp.Client, from, to, text string) error {
-	if err := client.Mail(from); err != nil {
+func submit(connection net.Conn, client *smtp.Client, m message) error {
+	if err := client.Mail(m.from); err != nil {
 		return err
 	}
-	if err := client.Rcpt(to); err != nil {
+	if err := client.Rcpt(m.to); err != nil {
 		return err
 	}
 	body, err := client.Data()
 	if err != nil {
 		return err
 	}
-	if _, err := body.Write([]byte(text)); err != nil {
+	if _, err := io.WriteString(body, m.text); err != nil {
+		return err
+	}
+	if err := connection.SetDeadline(time.Now().Add(endTimeout)); err != nil {
 		return err
 	}
 	// The relay has the message once this succeeds; nothing after it matters.

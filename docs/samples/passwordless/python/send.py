@@ -2,6 +2,7 @@
 with the token that Kubernetes gives its pod."""
 
 import email.message
+import email.utils
 import pathlib
 import smtplib
 import socket
@@ -12,6 +13,9 @@ import time
 # Where app.yaml mounts the Secret of the RelayUser, and the token.
 BINDING = pathlib.Path("/bindings/mail")
 TOKEN = pathlib.Path("/var/run/secrets/mailrelay/token")
+# Seconds to wait for a reply; the one to the whole message may take longer (RFC 5321 §4.5.3.2.6),
+# and an app that does not wait for it sends the message twice.
+TIMEOUT, END_TIMEOUT = 60, 600
 
 
 def binding(key):
@@ -27,10 +31,11 @@ def xoauth2(challenge=None):
 
 def send(message):
     context = ssl.create_default_context(cadata=binding("certificates"))
-    with smtplib.SMTP(binding("host"), int(binding("submission-port")), timeout=30) as client:
+    with smtplib.SMTP(binding("host"), int(binding("submission-port")), timeout=TIMEOUT) as client:
         client.starttls(context=context)
         client.ehlo()
         client.auth("XOAUTH2", xoauth2)
+        client.sock.settimeout(END_TIMEOUT)
         client.send_message(message)
 
 
@@ -43,10 +48,18 @@ def temporary(error):
     return isinstance(error, (smtplib.SMTPServerDisconnected, ConnectionError, TimeoutError, socket.gaierror))
 
 
-def main(sender, recipient, subject):
-    message = email.message.EmailMessage()
+def compose(sender, recipient, subject):
+    """The message, once: one that arrives twice after all is known by its Message-ID."""
+    message = email.message.EmailMessage()  # It encodes what it is given, and takes no line ends.
     message["From"], message["To"], message["Subject"] = sender, recipient, subject
+    message["Date"] = email.utils.localtime()
+    message["Message-ID"] = email.utils.make_msgid(domain=message["From"].addresses[0].domain)
     message.set_content("Hello.\n")
+    return message
+
+
+def main(sender, recipient, subject):
+    message = compose(sender, recipient, subject)
     pause = 1
     while True:
         try:
