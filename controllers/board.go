@@ -35,13 +35,14 @@ type posting struct {
 	// ca are the CAs that apps trust, as PEM.
 	ca string
 	// issuer is the name of the Issuer, in the relay's namespace, that signs certificates of
-	// clients.
+	// clients; empty while the CA is not known.
 	issuer string
 	// clientCAs are the CAs, as PEM, whose certificates of clients the relay accepts.
 	clientCAs string
 	// tokens is what can be said of service account tokens.
 	tokens readiness.Tokens
-	// loaded are the users as all ready pods have loaded them, or once had.
+	// loaded are the users as all ready pods have loaded them, or once had; nil while the users are
+	// not known, and with them noRoom and previous.
 	loaded map[types.NamespacedName]loadedUser
 	// noRoom are the users left out of a shard that is full, with the number of the shard.
 	noRoom map[types.NamespacedName]int

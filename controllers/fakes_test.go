@@ -172,6 +172,31 @@ type writeCounter struct {
 	reads map[string]int
 	// broken are paths, writes to which fail.
 	broken map[string]bool
+	// unreadable are paths, the next read of which fails.
+	unreadable map[string]bool
+}
+
+// failRead makes the next read of a path fail.
+func (w *writeCounter) failRead(path string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unreadable = map[string]bool{path: true}
+}
+
+// readFails reports whether this read fails.
+func (w *writeCounter) readFails(path string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fails := w.unreadable[path]
+	delete(w.unreadable, path)
+	return fails
+}
+
+// failedRead reports whether the read that was to fail has done so.
+func (w *writeCounter) failedRead() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.unreadable) == 0
 }
 
 // fail makes writes to a path fail, or not any more.
@@ -207,7 +232,7 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 				w.mu.Unlock()
 			}
 		}
-		if request.Method != http.MethodGet && w.fails(path) {
+		if request.Method != http.MethodGet && w.fails(path) || request.Method == http.MethodGet && w.readFails(path) {
 			return nil, errors.New("the test broke it")
 		}
 		return next.RoundTrip(request)

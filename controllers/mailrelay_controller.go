@@ -76,8 +76,9 @@ func (r *MailRelayReconciler) serviceSteps() []step {
 		published                       = v1alpha1.ConditionDKIMPublished
 	)
 	return []step{
-		do(r.applyIdentity),                            // ServiceAccount, headless Service, disruption budget
-		do(r.readTrust, certificate),                   // generations of the internal CA
+		do(r.applyIdentity), // ServiceAccount, headless Service, disruption budget
+		// Generations of the internal CA, without which no pod can be asked.
+		do(r.readTrust, certificate, workload, upstream, queue),
 		do(r.applyCertificates, certificate),           // what cert-manager is asked for
 		do(r.readExternal, certificate),                // what it has given
 		do(r.applyDKIM, published, upstream, workload), // the DKIM keys that the operator makes

@@ -27,9 +27,10 @@ type scope struct {
 	// facts decide the conditions.
 	facts readiness.Facts
 
-	// trust are the generations of the relay's internal CA.
-	trust trust.Generations
-	// bundle are the CAs that apps trust, as PEM; empty while there are none.
+	// trust are the generations of the relay's internal CA; all of them when trustKnown is set.
+	trust      trust.Generations
+	trustKnown bool
+	// bundle are the CAs that apps trust, as PEM; empty while there are none. Known with trust.
 	bundle []byte
 	// dkim are the keys that the operator makes.
 	dkim madeKeys
@@ -43,8 +44,11 @@ type scope struct {
 	usersKnown bool
 	// namespaces whose labels were looked up, by name.
 	namespaces map[string]map[string]string
-	// pods of the relay.
-	pods []corev1.Pod
+	// pods of the relay; all of them when podsKnown is set.
+	pods      []corev1.Pod
+	podsKnown bool
+	// failed is set when a step has failed: hashes may lack what pods mount.
+	failed bool
 
 	requeueAfter time.Duration
 }
@@ -69,6 +73,7 @@ func (s *scope) perform(ctx context.Context, steps []step) error {
 	for _, step := range steps {
 		err := s.note(step.run(ctx, s))
 		if err != nil {
+			s.failed = true
 			s.facts.Undecided = append(s.facts.Undecided, step.tells...)
 		}
 		failures = append(failures, err)

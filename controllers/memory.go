@@ -26,10 +26,8 @@ type memory struct {
 	rings map[string]knownRing
 	// shards of users by number, as they were last written.
 	shards map[int]knownShard
-	// loaded are the users as every ready pod once had them.
-	loaded map[types.NamespacedName]loadedUser
-	// previous are the old passwords of users that still work.
-	previous map[types.NamespacedName]previousPassword
+	// posting is what RelayUsers are told: what the last pass that could find it out found.
+	posting posting
 	// decoyKey is that of the configuration; empty while it is not known.
 	decoyKey string
 	// newestCA is the number of the newest generation of the CA that was made: the cache may

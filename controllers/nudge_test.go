@@ -47,17 +47,20 @@ func TestNeedsNudge(t *testing.T) {
 		name       string
 		annotation string
 		behind     bool
+		known      bool
 		want       bool
 	}{
-		{"never told and up to date", "", false, false},
-		{"behind", "", true, true},
-		{"behind after a nudge", "new-1", true, true},
-		{"told of older content", "old-3", false, true},
-		{"told already", "new-1", false, false},
+		{"never told and up to date", "", false, true, false},
+		{"behind", "", true, true, true},
+		{"behind in what is known", "", true, false, true},
+		{"behind after a nudge", "new-1", true, true, true},
+		{"told of older content", "old-3", false, true, true},
+		{"told of content that is not all known now", "old-3", false, false, false},
+		{"told already", "new-1", false, true, false},
 	} {
 		pod := &corev1.Pod{}
 		pod.Annotations = map[string]string{resources.NudgeAnnotation: tc.annotation}
-		if got := needsNudge(pod, tc.behind, "new"); got != tc.want {
+		if got := needsNudge(pod, tc.behind, "new", tc.known); got != tc.want {
 			t.Errorf("%s: needsNudge = %v, want %v", tc.name, got, tc.want)
 		}
 	}

@@ -23,14 +23,20 @@ func (r *MailRelayReconciler) applyCertificates(ctx context.Context, s *scope) e
 	if !s.facts.CertManagerInstalled {
 		return nil
 	}
+	return errors.Join(r.applyInternal(ctx, s), s.note(r.applyExternal(ctx, s)))
+}
+
+func (r *MailRelayReconciler) applyInternal(ctx context.Context, s *scope) error {
+	if !s.trustKnown {
+		return nil
+	}
 	s.rotate()
 	signing := s.trust.Signing()
 	return errors.Join(
 		r.applyAll(ctx, s, resources.SelfSignedIssuer(s.relay)),
 		r.applyGeneration(ctx, s, signing),
 		r.applyGeneration(ctx, s, s.trust.Newest),
-		s.note(r.applyCertificate(ctx, s, resources.Certificate(s.relay, signing, r.Settings.ClusterDomain))),
-		s.note(r.applyExternal(ctx, s)))
+		s.note(r.applyCertificate(ctx, s, resources.Certificate(s.relay, signing, r.Settings.ClusterDomain))))
 }
 
 func (r *MailRelayReconciler) applyGeneration(ctx context.Context, s *scope, generation int) error {

@@ -14,7 +14,7 @@ import (
 // the keys that it verifies service account tokens with. A spec that the relay could not read
 // changes nothing: the pods keep what they have.
 func (r *MailRelayReconciler) applyConfig(ctx context.Context, s *scope) error {
-	if s.dkim.unknown {
+	if s.dkim.unknown || !s.trustKnown {
 		return nil
 	}
 	wanted := resources.RelayConfig(s.relay, r.Settings.ClusterDomain)

@@ -47,7 +47,7 @@ func (r *MailRelayReconciler) nudgePods(ctx context.Context, s *scope) error {
 	for i := range s.pods {
 		pod, fact := &s.pods[i], &s.facts.Pods[i]
 		living[pod.UID] = true
-		if !running(pod) || !needsNudge(pod, len(fact.Outdated) > 0, wanted) {
+		if !running(pod) || !needsNudge(pod, len(fact.Outdated) > 0, wanted, !s.failed) {
 			delete(s.memory.nudges, pod.UID)
 			continue
 		}
@@ -66,10 +66,11 @@ func (r *MailRelayReconciler) nudgePods(ctx context.Context, s *scope) error {
 
 // needsNudge: one that is behind, again and again; any other that was told of older content,
 // once. That one may not answer, since the CA that it knows the operator by is what it has
-// not loaded, or may lack something that it cannot report.
-func needsNudge(pod *corev1.Pod, behind bool, wanted string) bool {
+// not loaded, or may lack something that it cannot report. What is older cannot be told while
+// not all of the wanted content is known.
+func needsNudge(pod *corev1.Pod, behind bool, wanted string, known bool) bool {
 	told, _, _ := strings.Cut(pod.Annotations[resources.NudgeAnnotation], "-")
-	return behind || told != "" && told != wanted
+	return behind || known && told != "" && told != wanted
 }
 
 // nextNudge tells whether a nudge is due and when to look next. Both pauses are half of the

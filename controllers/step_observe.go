@@ -17,7 +17,7 @@ import (
 // to tell when it does not.
 func (r *MailRelayReconciler) observingSteps() []step {
 	return []step{
-		do(r.readTrust, v1alpha1.ConditionCertificateReady),
+		do(r.readTrust, v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionUpstreamReady, v1alpha1.ConditionQueueHealthy),
 		do(r.observeChildren, v1alpha1.ConditionCertificateReady, v1alpha1.ConditionWorkloadAvailable, v1alpha1.ConditionNetworkRestricted),
 		do(r.readExternal, v1alpha1.ConditionCertificateReady),
 		do(r.observeUpstreams, v1alpha1.ConditionUpstreamReady, v1alpha1.ConditionWorkloadAvailable),
@@ -40,7 +40,7 @@ func (r *MailRelayReconciler) observeChildren(ctx context.Context, s *scope) err
 		return err
 	}
 	s.facts.CertManagerInstalled, s.facts.CertManagerMissing = r.CertManager.State()
-	if !s.facts.CertManagerInstalled {
+	if !s.facts.CertManagerInstalled || !s.trustKnown {
 		return nil
 	}
 	for _, name := range []string{resources.CAName(s.relay, s.trust.Signing()), resources.TLSName(s.relay), resources.ExternalName(s.relay)} {

@@ -18,7 +18,6 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/poll"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
-	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -37,6 +36,7 @@ func (r *MailRelayReconciler) observePods(ctx context.Context, s *scope) error {
 		s.facts.Pods[i] = podFact(&s.pods[i], reports[i])
 		s.facts.Pods[i].Outdated = outdated(reports[i], s.loadable())
 	}
+	s.podsKnown = true
 	setReports(s)
 	r.askForKeys(s)
 	return nil
@@ -50,11 +50,11 @@ func ofWorkload(s *scope, pod *corev1.Pod) bool {
 }
 
 // ask polls all pods that can answer, at the same time: one that does not answer must not
-// keep the others waiting.
+// keep the others waiting. Without the CAs that they are known by none can.
 func (r *MailRelayReconciler) ask(ctx context.Context, s *scope) []*config.Report {
 	reports := make([]*config.Report, len(s.pods))
-	ca := trust.Encode(s.trust.Clients())
-	if len(ca) == 0 {
+	ca := s.clientCAs()
+	if !s.trustKnown || len(ca) == 0 {
 		return reports
 	}
 	var wait sync.WaitGroup

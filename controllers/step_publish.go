@@ -15,22 +15,37 @@ import (
 )
 
 // publish tells the RelayUser loop the CA, which users work, for which there is no room, and
-// whose senders are refused.
+// whose senders are refused. What this pass could not find out stays as it was told, and nothing
+// is told before all was found out once: "there is none" and "it is not known" are not the same
+// to a user.
 func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 	if err := r.listUsers(ctx, s); err != nil {
 		return err
+	}
+	posting := &s.memory.posting
+	tokens, err := r.tokensFact(ctx, s)
+	if err != nil {
+		return err
+	}
+	posting.tokens = tokens
+	if s.trustKnown {
+		posting.ca, posting.issuer, posting.clientCAs = string(s.bundle), resources.CAName(s.relay, s.trust.Signing()), string(s.clientCAs())
+	}
+	if s.podsKnown && s.trustKnown {
+		posting.refused = refusedSenders(s)
+	}
+	if s.usersKnown {
+		posting.loaded, posting.noRoom, posting.previous = loadedUsers(s), leftOut(s), previousPasswords(s)
+	}
+	// The users of a paused relay are not looked at, and get no new credentials.
+	if posting.issuer == "" || posting.loaded == nil && !s.relay.Spec.Paused {
+		return nil
 	}
 	all := make([]types.NamespacedName, len(s.asked))
 	for i := range s.asked {
 		all[i] = client.ObjectKeyFromObject(&s.asked[i])
 	}
-	if s.usersKnown {
-		s.memory.loaded, s.memory.previous = loadedUsers(s), previousPasswords(s)
-	}
-	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), posting{
-		ca: string(s.bundle), issuer: resources.CAName(s.relay, s.trust.Signing()), clientCAs: string(s.clientCAs()),
-		tokens: r.tokensFact(s), loaded: s.memory.loaded, noRoom: leftOut(s), previous: s.memory.previous, refused: refusedSenders(s),
-	}, all)
+	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), *posting, all)
 	return nil
 }
 
@@ -119,7 +134,7 @@ func loadedUsers(s *scope) map[types.NamespacedName]loadedUser {
 		now := loadedUser{
 			secret: user.secret, generation: user.object.Generation, prepared: user.prepared, certificates: user.user.Certificates,
 		}
-		was, known := s.memory.loaded[key]
+		was, known := s.memory.posting.loaded[key]
 		switch {
 		case current[number] && s.configuredFor(user, configured):
 			loaded[key] = now

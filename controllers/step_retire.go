@@ -15,7 +15,7 @@ import (
 // applyTrust takes old generations away once the pods have shown that they need none of them,
 // and publishes what apps trust. Without cert-manager nothing changes.
 func (r *MailRelayReconciler) applyTrust(ctx context.Context, s *scope) error {
-	if !s.facts.CertManagerInstalled {
+	if !s.facts.CertManagerInstalled || !s.trustKnown {
 		return nil
 	}
 	for i := range s.trust.All {
@@ -63,6 +63,9 @@ func (r *MailRelayReconciler) retire(ctx context.Context, s *scope, generation *
 // everyPodShowsLeaf reports whether each pod that runs, or may be about to, shows its clients
 // the newest certificate.
 func everyPodShowsLeaf(s *scope) bool {
+	if !s.podsKnown {
+		return false
+	}
 	for i := range s.facts.Pods {
 		if phase := s.pods[i].Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 			continue

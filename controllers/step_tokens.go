@@ -44,10 +44,15 @@ func (r *MailRelayReconciler) askForKeys(s *scope) {
 	}
 }
 
-// tokensFact is what RelayUsers with service accounts are told.
-func (r *MailRelayReconciler) tokensFact(s *scope) readiness.Tokens {
-	return readiness.Tokens{
-		Verifiable: s.memory.secrets[resources.ConfigName(s.relay)].keys[resources.TokenKeysKey],
-		Problem:    r.Tokens.State().Problem,
+// tokensFact is what RelayUsers with service accounts are told. The configuration that pods have
+// says it, also before this operator has written it.
+func (r *MailRelayReconciler) tokensFact(ctx context.Context, s *scope) (readiness.Tokens, error) {
+	written, known := s.memory.secrets[resources.ConfigName(s.relay)]
+	if !known {
+		var err error
+		if written, err = r.readSecret(ctx, s, resources.ConfigName(s.relay)); err != nil {
+			return readiness.Tokens{}, err
+		}
 	}
+	return readiness.Tokens{Verifiable: written.keys[resources.TokenKeysKey], Problem: r.Tokens.State().Problem}, nil
 }

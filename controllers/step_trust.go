@@ -32,8 +32,12 @@ func (r *MailRelayReconciler) readTrust(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if err := r.readGenerations(ctx, s); err != nil || !exists {
+	if err := r.readGenerations(ctx, s); err != nil {
 		return err
+	}
+	s.trustKnown = true
+	if !exists {
+		return nil
 	}
 	s.bundle = []byte(published.Data[resources.CAKey])
 	if next := s.trust.Next(); next != nil && bytes.Contains(s.bundle, trust.Encode([]*x509.Certificate{next})) {
