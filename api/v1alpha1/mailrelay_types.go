@@ -220,7 +220,7 @@ type LocalSecretReference struct {
 type Access struct {
 	// rules let RelayUsers and their pods in. A RelayUser only narrows what rules grant. Of those
 	// about its namespace the ones count that grant each kind of authentication that it asks for:
-	// the senders of all these come together, and so do the limits.
+	// the senders of all these come together. The limits hold of all that grant any of the kinds.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -253,7 +253,8 @@ type AccessRule struct {
 	// requireAll lets in only RelayUsers with two factors (authentication.require: All).
 	// +optional
 	RequireAll bool `json:"requireAll,omitempty"`
-	// The limits are of each RelayUser that is let in by this rule.
+	// The limits are of each RelayUser of these namespaces that asks for a kind of authentication
+	// that this rule grants, also where another rule lets it in.
 	SendingLimits `json:",inline"`
 	// podSelector narrows which pods of the namespaces may connect. Without it: all of them.
 	// +optional

@@ -122,7 +122,7 @@ type RelayUserStatus struct {
 	// +listType=atomic
 	Authentication []AuthenticationKind `json:"authentication,omitempty"`
 	// limits are all that hold for the user, put together: those of the relay, of the access
-	// rules that let the user in, and of its own spec.
+	// rules about a kind of authentication that it uses, and of its own spec.
 	// +optional
 	Limits *GrantedLimits `json:"limits,omitempty"`
 	// rotation is what the credentials are at.

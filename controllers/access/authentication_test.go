@@ -120,24 +120,37 @@ func TestKindsOfAuthenticationAreGrantedWithTheSenders(t *testing.T) {
 	}
 }
 
-// The limits of a rule go with its senders.
-func TestLimitsAreThoseOfTheRulesThatCount(t *testing.T) {
+// A user may ask for another kind and lose senders, but not for one more and lose limits.
+func TestLimitsAreThoseOfAllRulesAboutAKindThatIsUsed(t *testing.T) {
 	t.Parallel()
-	strict, loose := shopRule("a.example", password), shopRule("b.example", serviceAccount)
 	five := int32(5)
-	strict.MaxRecipients = &five
-	user := &v1alpha1.RelayUser{}
-	user.Namespace = "shop"
-	for kind, want := range map[v1alpha1.AuthenticationKind]int32{password: 5, serviceAccount: 0} {
-		user.Spec.Authentication = asking(kind)
+	limited := func(rule v1alpha1.AccessRule) v1alpha1.AccessRule {
+		rule.MaxRecipients = &five
+		return rule
+	}
+	open := shopRule("b.example")
+	for name, tc := range map[string]struct {
+		rule v1alpha1.AccessRule
+		asks *v1alpha1.UserAuthentication
+		want int32
+	}{
+		"the kind of the rule":          {shopRule("a.example", password), asking(password), 5},
+		"another kind":                  {shopRule("a.example", password), asking(serviceAccount), 0},
+		"one kind more":                 {shopRule("a.example", password), asking(password, certificate), 5},
+		"two factors are one kind more": {shopRule("a.example", password), all(asking(password, certificate)), 5},
+		"one factor less":               {twoFactors(shopRule("a.example")), asking(password, certificate), 5},
+	} {
+		user := &v1alpha1.RelayUser{}
+		user.Namespace, user.Spec.Authentication = "shop", tc.asks
+		decision := Decide(relayWith(nil, limited(tc.rule), open), user, nil)
 		var got int32
-		for _, limits := range Decide(relayWith(nil, strict, loose), user, nil).Limits {
+		for _, limits := range decision.Limits {
 			if limits.MaxRecipients != nil {
 				got = *limits.MaxRecipients
 			}
 		}
-		if got != want {
-			t.Errorf("%s: at most %d recipients, want %d", kind, got, want)
+		if got != tc.want || !decision.Granted() {
+			t.Errorf("%s: at most %d recipients, want %d; %s", name, got, tc.want, decision.Message)
 		}
 	}
 }

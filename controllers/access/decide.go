@@ -23,7 +23,8 @@ type Decision struct {
 	Reason, Message string
 	// Authentication are the kinds that the user may log in with; none when it is refused.
 	Authentication []v1alpha1.AuthenticationKind
-	// Limits are all that hold for the user: those of the rules that let it in and its own.
+	// Limits are all that hold for the user: those of the rules about a kind that it logs in with,
+	// and its own.
 	Limits []v1alpha1.SendingLimits
 }
 
@@ -39,7 +40,8 @@ const senderForms = "an address such as app@example.com, a domain such as exampl
 
 // Decide applies the relay's access rules to a user whose namespace has these labels. Only the
 // rules count that grant each way in which the user logs in: senders of one rule do not come
-// together with a way to log in of another. The user's own allowedSenders only narrow what the
+// together with a way to log in of another. Limits hold already when a rule grants one of the ways:
+// who asks for one more must not shed them. The user's own allowedSenders only narrow what the
 // rules grant.
 func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[string]string) Decision {
 	about := rulesAbout(relay, user.Namespace, namespace)
@@ -50,7 +52,7 @@ func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[s
 	if len(rules) == 0 {
 		return notGranted(relay, about, user)
 	}
-	granted, limits := grants(relay, rules)
+	granted, limits := sendersOf(relay, rules), limitsOf(about, user)
 	for _, sender := range granted {
 		if !config.IsSender(sender) {
 			return Decision{Reason: "InvalidSender", Message: fmt.Sprintf(
@@ -89,17 +91,28 @@ func rulesAbout(relay *v1alpha1.MailRelay, userNamespace string, namespace map[s
 	return matched
 }
 
-// grants are the senders and the limits of rules.
-func grants(relay *v1alpha1.MailRelay, rules []v1alpha1.AccessRule) (senders []string, limits []v1alpha1.SendingLimits) {
+func sendersOf(relay *v1alpha1.MailRelay, rules []v1alpha1.AccessRule) []string {
+	var senders []string
 	for i := range rules {
-		limits = append(limits, rules[i].SendingLimits)
 		if len(rules[i].Senders) > 0 {
 			senders = append(senders, lowerDomains(rules[i].Senders)...)
 		} else {
 			senders = append(senders, defaultSenders(relay)...)
 		}
 	}
-	return senders, limits
+	return senders
+}
+
+// limitsOf are the limits of the rules that grant any kind that the user asks for.
+func limitsOf(rules []v1alpha1.AccessRule, user *v1alpha1.RelayUser) []v1alpha1.SendingLimits {
+	var limits []v1alpha1.SendingLimits
+	for i := range rules {
+		granted := kindsOf(&rules[i])
+		if slices.ContainsFunc(resources.Kinds(user), func(kind v1alpha1.AuthenticationKind) bool { return slices.Contains(granted, kind) }) {
+			limits = append(limits, rules[i].SendingLimits)
+		}
+	}
+	return limits
 }
 
 func defaultSenders(relay *v1alpha1.MailRelay) []string {
