@@ -58,9 +58,9 @@ type loadedUser struct {
 	secret version
 	// generation of the RelayUser's spec.
 	generation int64
-	// prepared is the next password, nil for none.
-	prepared *preparation
-	// certificates are the names in client certificates that let the user in.
+	// prepared is the next password, nil for none, and certificates are the names in client
+	// certificates that let the user in. Pods that start know both as well.
+	prepared     *preparation
 	certificates []string
 }
 

@@ -175,6 +175,40 @@ func TestRotationWaitsForEveryPod(t *testing.T) {
 	c.awaitCondition(t, user, v1alpha1.ConditionReconciling, metav1.ConditionFalse, "UpToDate")
 }
 
+// A pod that starts may turn ready with the shard that it found.
+func TestRotationWaitsForPodsThatStartButNotForOnesThatNeverDo(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay, pods := c.readyRelay(t, namespace, nil)
+	user, first := c.readyUser(t, relay, nil)
+	starting := c.newPod(relay, 1)
+	c.mustCreate(t, starting)
+	ip := c.fleet.add(keyOf(starting), relay.Name)
+	c.fleet.stick(keyOf(starting), true)
+	unreadySince := func(at time.Time) {
+		c.changeStatus(t, starting, func() {
+			starting.Status = runningStatus(ip)
+			starting.Status.Conditions[0].Status, starting.Status.Conditions[0].LastTransitionTime = corev1.ConditionFalse, metav1.NewTime(at)
+		})
+	}
+	unreadySince(time.Now())
+	c.pass(t, relay, pods[0])
+	c.annotate(t, user, v1alpha1.AnnotationRotate, "1")
+	c.awaitCondition(t, user, v1alpha1.ConditionReconciling, metav1.ConditionTrue, "Rotating")
+	c.pass(t, relay, pods[0])
+	c.pass(t, relay, pods[0])
+	c.settle(t, namespace)
+	if c.passwordOf(t, user) != first || readyOf(user).Status != metav1.ConditionTrue {
+		t.Fatal("the Secret has a password that a pod which starts does not know")
+	}
+	c.fleet.stick(keyOf(starting), false)
+	second := c.awaitNewPassword(t, user, first)
+
+	c.fleet.stick(keyOf(starting), true)
+	unreadySince(time.Now().Add(-patience))
+	c.annotate(t, user, v1alpha1.AnnotationRotate, "2")
+	c.awaitNewPassword(t, user, second)
+}
+
 func TestLeakedPasswordEndsAtOnce(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay, _ := c.readyRelay(t, namespace, nil)

@@ -34,6 +34,7 @@ func (r *MailRelayReconciler) observePods(ctx context.Context, s *scope) error {
 	s.facts.Pods = make([]readiness.Pod, len(s.pods))
 	for i := range s.pods {
 		s.facts.Pods[i] = podFact(&s.pods[i], reports[i])
+		s.facts.Pods[i].Starting = !s.facts.Pods[i].Ready && mayBeReadySoon(&s.pods[i], s.facts.Now)
 		s.facts.Pods[i].Outdated = outdated(reports[i], s.loadable())
 	}
 	s.podsKnown = true

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
-	"github.com/mailrelay-dev/mailrelay-operator/controllers/users"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
@@ -112,63 +110,4 @@ func leftOut(s *scope) map[types.NamespacedName]int {
 func (r *MailRelayReconciler) forget(relay types.NamespacedName) {
 	r.memories.forget(relay)
 	r.Board.forget(relay)
-}
-
-// loadedUsers are the users whose shard every ready pod has loaded as it now is. One whom all
-// had loaded stays so while neither its credentials nor its spec change: a pod that starts, and
-// another user in the shard, make no difference to it.
-func loadedUsers(s *scope) map[types.NamespacedName]loadedUser {
-	var current [resources.UserShards]bool
-	for number := range current {
-		current[number] = directoryLoaded(s, resources.UsersDir(number))
-	}
-	configured := directoryLoaded(s, resources.ConfigDir)
-	loaded := make(map[types.NamespacedName]loadedUser, len(s.users))
-	for i := range s.users {
-		user := &s.users[i]
-		number := users.Shard(user.user.Name)
-		if slices.Contains(s.memory.shards[number].leftOut, user.user.Name) {
-			continue
-		}
-		key := client.ObjectKeyFromObject(user.object)
-		now := loadedUser{
-			secret: user.secret, generation: user.object.Generation, prepared: user.prepared, certificates: user.user.Certificates,
-		}
-		was, known := s.memory.posting.loaded[key]
-		switch {
-		case current[number] && s.configuredFor(user, configured):
-			loaded[key] = now
-		case known && was.secret == now.secret && was.generation == now.generation:
-			loaded[key] = was
-		}
-	}
-	return loaded
-}
-
-// configuredFor reports whether pods have what they verify a user's tokens and certificates with:
-// that is in the configuration and not in its shard.
-func (s *scope) configuredFor(user *relayUser, loaded bool) bool {
-	if len(user.user.Subjects) > 0 && !s.memory.secrets[resources.ConfigName(s.relay)].keys[resources.TokenKeysKey] {
-		return false
-	}
-	return loaded || len(user.user.Subjects)+len(user.user.Certificates) == 0
-}
-
-// directoryLoaded reports whether every ready pod has loaded what a directory now holds.
-func directoryLoaded(s *scope, directory string) bool {
-	if s.hashes[directory] == "" {
-		return false
-	}
-	ready := 0
-	for i := range s.facts.Pods {
-		pod := &s.facts.Pods[i]
-		if !pod.Ready {
-			continue
-		}
-		if pod.Report == nil || pod.Report.Loaded[directory] != s.hashes[directory] {
-			return false
-		}
-		ready++
-	}
-	return ready > 0
 }

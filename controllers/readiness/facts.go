@@ -110,6 +110,8 @@ type DKIMProblem struct {
 type Pod struct {
 	Name  string
 	Ready bool
+	// Starting is set for one that is not ready, but may well be at any moment.
+	Starting bool
 	// Unschedulable is what the scheduler says when it finds no node.
 	Unschedulable string
 	// Waiting is why the container does not run: the kubelet's reason and message.
