@@ -42,12 +42,7 @@ func TestOperatorMayDoNoMoreThanItNeeds(t *testing.T) {
 		*metav1.NewControllerRef(relay, v1alpha1.GroupVersion.WithKind("MailRelay")),
 	}}})
 	o := operator{s, s.asOperator(t)}
-	for _, tt := range []struct {
-		what string
-		err  error
-		// refused is empty for what the operator may do.
-		refused string
-	}{
+	mustBeDecided(t, []attempt{
 		{"change a foreign Secret", o.patchSecret(t, "provider", setData), notItsOwn},
 		{"label a foreign Secret", o.patchSecret(t, "provider", setLabel), notItsOwn},
 		{"delete a foreign Secret", o.deleteSecret(t, "provider"), notItsOwn},
@@ -78,7 +73,20 @@ func TestOperatorMayDoNoMoreThanItNeeds(t *testing.T) {
 		{"see the processes of the node", o.patchWorkload(t, setHostPID), noNode},
 		{"be root", o.patchWorkload(t, setRoot), noNode},
 		{"be privileged", o.patchWorkload(t, setPrivileged), noNode},
-	} {
+	})
+}
+
+// attempt is something that the operator's process could try.
+type attempt struct {
+	what string
+	err  error
+	// refused is empty for what the operator may do.
+	refused string
+}
+
+func mustBeDecided(t *testing.T, attempts []attempt) {
+	t.Helper()
+	for _, tt := range attempts {
 		switch {
 		case tt.refused == "" && tt.err != nil:
 			t.Errorf("%s: %v", tt.what, tt.err)
