@@ -149,7 +149,8 @@ type GrantedLimits struct {
 	// +optional
 	MaxQueued int32 `json:"maxQueued,omitempty"`
 	// recipients are as "only example.net, *.example.net" and "not bob@example.net"; of a long
-	// list the first entries and how many more there are. All of them hold.
+	// list the first entries and how many more there are. All of them hold. In another namespace
+	// than the relay's, those of message.recipients are only counted.
 	// +optional
 	// +listType=atomic
 	Recipients []string `json:"recipients,omitempty"`

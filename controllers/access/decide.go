@@ -26,6 +26,9 @@ type Decision struct {
 	// Limits are all that hold for the user: those of the rules about a kind that it logs in with,
 	// and its own.
 	Limits []v1alpha1.SendingLimits
+
+	// foreign is set for a user of another namespace than the relay's.
+	foreign bool
 }
 
 // Granted reports whether the user is let in.
@@ -73,7 +76,9 @@ func Decide(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, namespace map[s
 			relay.Namespace, relay.Name, entry)}
 	}
 	slices.Sort(senders)
-	return Decision{Senders: slices.Compact(senders), Authentication: resources.Kinds(user), Limits: limits}
+	return Decision{
+		Senders: slices.Compact(senders), Authentication: resources.Kinds(user), Limits: limits, foreign: user.Namespace != relay.Namespace,
+	}
 }
 
 // rulesAbout are the rules about a namespace. A relay without access has one for its own.

@@ -17,7 +17,8 @@ import (
 const shownEntries, shownLists = 8, 16
 
 // Shown are the limits of the decision together with those of the relay, as status shows them;
-// nil for a user who is refused.
+// nil for a user who is refused. A user of another namespace sees that the relay has lists of
+// recipients for all its users, and not whom they name: they are its owner's.
 func (d Decision) Shown(relay *v1alpha1.MailRelay) *v1alpha1.GrantedLimits {
 	if !d.Granted() {
 		return nil
@@ -28,7 +29,11 @@ func (d Decision) Shown(relay *v1alpha1.MailRelay) *v1alpha1.GrantedLimits {
 	if message.MaxSize != nil {
 		size = message.MaxSize.Value()
 	}
-	showRecipients(shown, message.Recipients.Allow, message.Recipients.Deny)
+	allow, deny := message.Recipients.Allow, message.Recipients.Deny
+	if d.foreign {
+		allow, deny = onlyThat(allow), onlyThat(deny)
+	}
+	showRecipients(shown, allow, deny)
 	for i := range d.Limits {
 		limits := &d.Limits[i]
 		showRecipients(shown, limits.Recipients.Allow, limits.Recipients.Deny)
@@ -44,6 +49,14 @@ func (d Decision) Shown(relay *v1alpha1.MailRelay) *v1alpha1.GrantedLimits {
 		shown.MaxSize = resource.NewQuantity(size, resource.BinarySI)
 	}
 	return shown
+}
+
+// onlyThat stands for a list that there is.
+func onlyThat(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("what the relay itself lists (%d)", len(list))}
 }
 
 func showRate(shown *v1alpha1.GrantedLimits, rate *v1alpha1.Rate) {

@@ -40,6 +40,11 @@ func TestStatusShowsTheLimitsThatHold(t *testing.T) {
 	if fmt.Sprint(got.Recipients) != fmt.Sprint(want) {
 		t.Errorf("recipients %q, want %q", got.Recipients, want)
 	}
+	d.foreign = true
+	want[0] = "not what the relay itself lists (1)"
+	if got := d.Shown(relay).Recipients; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("recipients %q in another namespace, want %q", got, want)
+	}
 	if (Decision{Reason: "NotLetIn"}).Shown(relay) != nil {
 		t.Error("limits are shown of a user who is refused")
 	}
