@@ -207,6 +207,45 @@ func TestHalfOfTwoFactorsLetsNobodyIn(t *testing.T) {
 	c.awaitCondition(t, other, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
 }
 
+// What policies say in the relay's namespace is for its owner.
+func TestRefusedCertificateIsExplainedToTheOwnerOfTheRelayAlone(t *testing.T) {
+	c, namespace := onCluster(t)
+	elsewhere := c.namespace(t, nil)
+	relay, _ := c.readyRelay(t, namespace, func(relay *v1alpha1.MailRelay) {
+		relay.Spec.Access = &v1alpha1.Access{Rules: []v1alpha1.AccessRule{{}, {Namespaces: &v1alpha1.NamespaceRule{Names: []string{elsewhere}}}}}
+	})
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	c.change(t, space, func() { space.Labels[deniedLabel] = "yes" })
+	user := newCertificateUser(elsewhere, "app", relay)
+	c.mustCreate(t, user)
+	message := c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "CertificateRefused")
+	if strings.Contains(message, "no policy allows it") || !strings.Contains(message, "CertificateRequest "+namespace+"/") {
+		t.Errorf("message = %q", message)
+	}
+	e := c.awaitEvent(t, namespace, "CertificateRefused", "no policy allows it", elsewhere+"/app")
+	if e.Regarding.Kind != "MailRelay" {
+		t.Errorf("it is told of %s %s", e.Regarding.Kind, e.Regarding.Name)
+	}
+	for range 2 {
+		c.change(t, relay, func() { metav1.SetMetaDataAnnotation(&relay.ObjectMeta, "test/pass", time.Now().String()) })
+		c.settle(t, namespace)
+	}
+	told := 0
+	for _, e := range c.eventsOf(t, namespace) {
+		if e.Reason == "CertificateRefused" {
+			told++
+		}
+	}
+	if told != 1 || len(c.eventsOf(t, elsewhere)) == 0 {
+		t.Errorf("the owner is told %d times", told)
+	}
+	for _, e := range c.eventsOf(t, elsewhere) {
+		if strings.Contains(e.Note, "no policy allows it") {
+			t.Errorf("the user's namespace is told %q", e.Note)
+		}
+	}
+}
+
 // age puts a certificate for the same key into a user's Secret that has only days left.
 func (c *cluster) age(t *testing.T, user *v1alpha1.RelayUser) (until time.Time) {
 	t.Helper()

@@ -28,6 +28,8 @@ type memory struct {
 	shards map[int]knownShard
 	// posting is what RelayUsers are told: what the last pass that could find it out found.
 	posting posting
+	// refused are the requests for client certificates that the relay's owner was told of.
+	refused map[types.UID]bool
 	// decoyKey is that of the configuration; empty while it is not known.
 	decoyKey string
 	// newestCA is the number of the newest generation of the CA that was made: the cache may

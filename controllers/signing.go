@@ -7,6 +7,7 @@ import (
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,16 +46,38 @@ func (r *MailRelayReconciler) removeRequests(ctx context.Context, s *scope) erro
 		client.MatchingLabels{resources.RelayLabel: s.relay.Name}, client.HasLabels{resources.UserNamespaceLabel}); err != nil {
 		return fmt.Errorf("list CertificateRequests: %w", err)
 	}
+	refused := map[types.UID]bool{}
 	for i := range requests.Items {
 		request := &requests.Items[i]
-		if !metav1.IsControlledBy(request, s.relay) || r.Keys.awaits(request.Name, userOfRequest(request)) {
+		if !metav1.IsControlledBy(request, s.relay) {
+			continue
+		}
+		if user := userOfRequest(request); r.Keys.awaits(request.Name, user) {
+			if r.tellOfRefusal(s, request, user) {
+				refused[request.UID] = true
+			}
 			continue
 		}
 		if err := r.applier().Delete(ctx, request); err != nil {
 			return err
 		}
 	}
+	s.memory.refused = refused
 	return nil
+}
+
+// tellOfRefusal tells the relay's owner, once, why a request of a user of another namespace gets
+// no certificate: that user is not told what others say in the relay's namespace.
+func (r *MailRelayReconciler) tellOfRefusal(s *scope, request *cmv1.CertificateRequest, user types.NamespacedName) (refused bool) {
+	_, why := signed(request)
+	if why == "" || user.Namespace == s.relay.Namespace {
+		return false
+	}
+	if !s.memory.refused[request.UID] {
+		r.Events.Eventf(s.relay, nil, corev1.EventTypeWarning, "CertificateRefused", "Sign", "%s", clip(fmt.Sprintf(
+			"RelayUser %s gets no client certificate from CertificateRequest %s: %s; change what refuses it", user, request.Name, why)))
+	}
+	return true
 }
 
 func userOfRequest(request client.Object) types.NamespacedName {

@@ -45,6 +45,9 @@ func certificateNotRefused(f *UserFacts) *finding {
 		return nil
 	case f.Client.CertManagerMissing:
 		return &finding{reason: "CertManagerMissing", message: "the kinds of cert-manager, which signs client certificates, are missing in this cluster: install cert-manager with its CRDs; this user goes on by itself"}
+	case f.Client.Refusal != "" && f.foreign():
+		return &finding{reason: "CertificateRefused", message: fmt.Sprintf(
+			"CertificateRequest %s gets no certificate: ask the owner of MailRelay %s, whose events say why, as the conditions of the request do; another request is made every ten minutes, or when that one is deleted", f.Client.Request, f.Relay)}
 	case f.Client.Refusal != "":
 		return &finding{reason: "CertificateRefused", message: fmt.Sprintf(
 			"CertificateRequest %s gets no certificate: %s; change what refuses it: another request is made every ten minutes, or when that one is deleted", f.Client.Request, f.Client.Refusal)}

@@ -44,6 +44,11 @@ type UserFacts struct {
 	SendersRefused []config.SenderReport
 }
 
+// foreign reports whether the relay belongs to another namespace. What others say there, such as
+// its provider or its approval policies, is for its owner: a user's namespace sees that something
+// was said, and where.
+func (f *UserFacts) foreign() bool { return !strings.HasPrefix(f.Relay, f.User.Namespace+"/") }
+
 // Tokens is what is known of the tokens of service accounts.
 type Tokens struct {
 	// Verifiable is set when the relay has got keys to verify them with.

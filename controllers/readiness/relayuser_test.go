@@ -69,10 +69,32 @@ func TestRelayUser(t *testing.T) {
 	}
 }
 
+// A provider's reply can name the account of the relay's owner.
+func TestUserOfAnotherNamespaceSeesOnlyTheCodesOfARefusal(t *testing.T) {
+	t.Parallel()
+	for reply, want := range map[string]string{
+		"554 5.7.1 Account 12345 may not send": "(554 5.7.1)",
+		"550 Account 12345 may not send":       "(550)",
+		"Account 12345 may not send":           "(without a code)",
+	} {
+		facts := &UserFacts{User: &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Generation: 2}}, Relay: "mail/relay"}
+		report := refusedSender
+		report.Reply = reply
+		facts.SendersRefused = []config.SenderReport{report}
+		c := meta.FindStatusCondition(RelayUser(facts), v1alpha1.ConditionSendersAccepted)
+		if strings.Contains(c.Message, "12345") || !strings.Contains(c.Message, want) || !strings.Contains(c.Message, "the owner of MailRelay mail/relay sees") {
+			t.Errorf("%q is told as %q", reply, c.Message)
+		}
+		if facts.SendersRefused[0].Reply != reply {
+			t.Error("the report was changed")
+		}
+	}
+}
+
 func TestRefusedSenderIsToldItsUserWhoCanStillLogIn(t *testing.T) {
 	t.Parallel()
 	facts := &UserFacts{
-		User:  &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Generation: 2}},
+		User:  &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Namespace: "mail", Generation: 2}},
 		Relay: "mail/relay", RelayExists: true, CAKnown: true, SecretWritten: true, Loaded: true,
 	}
 	if c := meta.FindStatusCondition(RelayUser(facts), v1alpha1.ConditionSendersAccepted); c.Status != yes {

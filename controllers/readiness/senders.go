@@ -3,6 +3,7 @@ package readiness
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -76,7 +77,19 @@ func sendersAreAccepted(f *UserFacts) *finding {
 	if len(f.SendersRefused) == 0 {
 		return nil
 	}
-	return &finding{reason: reasonSenderRefused, message: listed(f.SendersRefused, func(r config.SenderReport) string {
+	refused, whole := f.SendersRefused, ""
+	if f.foreign() {
+		refused = slices.Clone(refused)
+		for i := range refused {
+			refused[i].Reply = cmp.Or(codesOf.FindString(refused[i].Reply), "without a code")
+		}
+		whole = fmt.Sprintf("; the owner of MailRelay %s sees the whole reply in its status", f.Relay)
+	}
+	return &finding{reason: reasonSenderRefused, message: listed(refused, func(r config.SenderReport) string {
 		return "mail from " + shown(r.Sender)
-	}) + ". Send as another one, or have it verified at the provider; until then its mail is held, and bounced after a day"}
+	}) + ". Send as another one, or have it verified at the provider; until then its mail is held, and bounced after a day" + whole}
 }
+
+// codesOf are the reply code and the enhanced status code of a reply (RFC 5321 §4.2, RFC 3463).
+// What follows them can name accounts of the provider's customer.
+var codesOf = regexp.MustCompile(`^[2-5][0-9]{2}( [245]\.[0-9]{1,3}\.[0-9]{1,3})?`)
