@@ -255,6 +255,8 @@ func TestParseUserFileSaysWhatIsWrong(t *testing.T) {
 		{"key of a certificate in upper case", "version: 1\nusers:\n  - name: a\n    certificates: ['URI:mailrelay://a/b/SHA256:" + strings.Repeat("ab", 32) + "']", "users[0].certificates[0]: \"URI:mailrelay://a/b/SHA256:"},
 		{"key of a certificate that is no hash", "version: 1\nusers:\n  - name: a\n    certificates: [URI:mailrelay://a/b/sha256:zz]", "ends in no name of a key: write sha256:"},
 		{"hash of a key in upper case", "version: 1\nusers:\n  - name: a\n    certificates: [URI:mailrelay://a/b/sha256:" + strings.Repeat("AB", 32) + "]", "ends in no name of a key"},
+		{"end of another certificate", "version: 1\nusers:\n  - name: a\n    certificateEnds: [{name: 'CN:b', until: 2026-03-01T12:00:00Z}]", "users[0].certificateEnds[0].name: \"CN:b\" is not among certificates"},
+		{"end that is no time", "version: 1\nusers:\n  - name: a\n    certificates: ['CN:b']\n    certificateEnds: [{name: 'CN:b', until: tomorrow}]", "2026-03-01T12:00:00Z"},
 		{"certificate without name", "version: 1\nusers:\n  - name: a\n    certificates: ['CN:']", "users[0].certificates[0]:"},
 		{"no subject", "version: 1\nusers:\n  - name: a\n    subjects: [\"\"]", "users[0].subjects[0]: \"\" is no subject"},
 		{"one factor of two", "version: 1\nusers:\n  - name: a\n    subjects: [s]\n    require: All", "users[0].require: All wants two factors"},

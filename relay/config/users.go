@@ -37,6 +37,9 @@ type User struct {
 	// for the common name of the subject of one without alternative names, "CN:app". A URI that
 	// ends in a KeyName, as those of the operator do, is bound to that key.
 	Certificates []string `yaml:"certificates,omitempty"`
+	// CertificateEnds are when names among Certificates end; one that is not here works for as
+	// long as it is there.
+	CertificateEnds []CertificateEnd `yaml:"certificateEnds,omitempty"`
 	// Tokens are the SHA-256 hashes, in hex, of the user's bearer tokens. Tokens must be
 	// random, with 128 bits or more: a hash of one that can be guessed can be turned back.
 	Tokens []string `yaml:"tokens,omitempty"`
@@ -72,6 +75,18 @@ func (u *User) PasswordsAt(now time.Time) []Verifier {
 		return u.Passwords
 	}
 	return u.Passwords[:1]
+}
+
+// CertificateEnd is when the user is no longer known by a name in a client certificate.
+type CertificateEnd struct {
+	Name  string    `yaml:"name"`
+	Until time.Time `yaml:"until"`
+}
+
+// CertificateAt reports whether a name in a client certificate is the user's at that time.
+func (u *User) CertificateAt(name string, now time.Time) bool {
+	ended := func(end CertificateEnd) bool { return end.Name == name && !now.Before(end.Until) }
+	return slices.Contains(u.Certificates, name) && !slices.ContainsFunc(u.CertificateEnds, ended)
 }
 
 // Replaced reports whether a verifier is of a password that another has taken the place of.

@@ -27,6 +27,11 @@ func (u *User) validateProofs(k *checker, prefix string) {
 				"%q ends in no name of a key: write sha256: in lower case and the 64 hex digits, in lower case, of the SHA-256 of the public key", name)
 		}
 	}
+	for i, end := range u.CertificateEnds {
+		if !slices.Contains(u.Certificates, end.Name) {
+			k.failf(fmt.Sprintf("%scertificateEnds[%d].name", prefix, i), "%q is not among certificates: add it there, or take it away here", end.Name)
+		}
+	}
 	for i, hash := range u.Tokens {
 		if !isSHA256(hash) {
 			// What is there may be the token itself.

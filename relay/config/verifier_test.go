@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -195,5 +196,24 @@ func TestPreviousUntilIsReadBack(t *testing.T) {
 	_, err = ParseUserFile([]byte("version: 1\nusers:\n- name: u\n  previousUntil: tomorrow\n"))
 	if err == nil || !strings.Contains(err.Error(), "users[0].previousUntil") || !strings.Contains(err.Error(), "2026-03-01T12:00:00Z") {
 		t.Errorf("error = %v", err)
+	}
+}
+
+func TestEndsOfCertificatesAreReadBack(t *testing.T) {
+	t.Parallel()
+	want := []CertificateEnd{{Name: "CN:old", Until: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+	user := User{Name: "u", Certificates: []string{"CN:new", "CN:old"}, CertificateEnds: want}
+	data, err := MarshalUserFile(&UserFile{Version: Version, Users: []User{user}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := ParseUserFile(data)
+	if err != nil || !reflect.DeepEqual(file.Users[0].CertificateEnds, want) {
+		t.Errorf("%v, %+v from\n%s", err, file, data)
+	}
+	for name, works := range map[string]bool{"CN:new": true, "CN:old": false, "CN:other": false} {
+		if user.CertificateAt(name, want[0].Until) != works {
+			t.Errorf("%s works: %v", name, !works)
+		}
 	}
 }

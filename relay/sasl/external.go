@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
@@ -31,9 +32,11 @@ func CertificateNames(cert *x509.Certificate) []string {
 	return names
 }
 
-// shows reports whether the client's certificate is the user's, and still worth anything.
-func (c Client) shows(user *config.User) bool {
-	return (c.Vouched == nil || c.Vouched()) && slices.ContainsFunc(c.Certificate, func(name string) bool { return slices.Contains(user.Certificates, name) })
+// shows reports whether the client's certificate is the user's at that time, and still worth
+// anything.
+func (c Client) shows(user *config.User, now time.Time) bool {
+	return (c.Vouched == nil || c.Vouched()) &&
+		slices.ContainsFunc(c.Certificate, func(name string) bool { return user.CertificateAt(name, now) })
 }
 
 // external is the EXTERNAL mechanism (RFC 4422 appendix A): the client's certificate says
@@ -64,7 +67,9 @@ func (e *external) Next(response []byte) ([]byte, bool, error) {
 	if user.Require == config.RequireAll {
 		return nil, false, ErrNeedsSecret
 	}
-	e.proof = func(user *config.User) bool { return user.Require != config.RequireAll && e.client.shows(user) }
+	e.proof = func(user *config.User) bool {
+		return user.Require != config.RequireAll && e.client.shows(user, e.passwords.now())
+	}
 	return nil, true, nil
 }
 
@@ -73,7 +78,7 @@ func (e *external) Next(response []byte) ([]byte, bool, error) {
 func (e *external) owner() (*config.User, error) {
 	if e.user != "" {
 		user, ok := e.users.Lookup(e.user)
-		if !ok || !e.client.shows(user) {
+		if !ok || !e.client.shows(user, e.passwords.now()) {
 			return nil, fmt.Errorf("%w: the certificate is not this user's: it has the names %q", ErrCredentials, e.client.Certificate)
 		}
 		return user, nil
@@ -81,6 +86,7 @@ func (e *external) owner() (*config.User, error) {
 	var owner *config.User
 	for _, name := range e.client.Certificate {
 		user, ok := e.users.ByCertificate(name)
+		ok = ok && user.CertificateAt(name, e.passwords.now())
 		if ok && owner != nil && user != owner {
 			return nil, fmt.Errorf("%w: the certificate is of two users: ask for one of them as authorization identity", ErrCredentials)
 		}

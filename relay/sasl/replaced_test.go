@@ -59,3 +59,49 @@ func TestReplacedPasswordWorksUntilItsTime(t *testing.T) {
 		}
 	}
 }
+
+// TestReplacedCertificateWorksUntilItsTime logs in with both, and with the old one as a second
+// factor.
+func TestReplacedCertificateWorksUntilItsTime(t *testing.T) {
+	t.Parallel()
+	until := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	v := verifier(t, password)
+	ends := []config.CertificateEnd{{Name: "CN:old", Until: until}}
+	users := directory{
+		"u":   {Name: "u", Certificates: []string{"CN:new", "CN:old"}, CertificateEnds: ends},
+		"two": {Name: "two", Certificates: []string{"CN:old"}, CertificateEnds: ends, Passwords: []config.Verifier{v}, Require: config.RequireAll},
+	}
+	now := until
+	m := newMechanisms(t, Options{Users: users, Now: func() time.Time { return now }})
+	for _, tc := range []struct {
+		mechanism, certificate, response string
+		replaced                         bool
+	}{
+		{"EXTERNAL", "CN:new", "", false},
+		{"EXTERNAL", "CN:old", "u", true},
+		{"PLAIN", "CN:old", "\x00two\x00" + password, true},
+	} {
+		login := func() (Exchange, error) {
+			x := begin(t, m, tc.mechanism, Client{Certificate: []string{tc.certificate}})
+			_, _, err := x.Next([]byte(tc.response))
+			return x, err
+		}
+		now = until.Add(-time.Second)
+		x, err := login()
+		if err != nil || !x.Holds() {
+			t.Fatalf("%s with %s before the end: %v, holds %v", tc.mechanism, tc.certificate, err, x.Holds())
+		}
+		now = until
+		if x.Holds() == tc.replaced {
+			t.Errorf("%s with %s: holds %v after the end of the old one", tc.mechanism, tc.certificate, x.Holds())
+		}
+		if _, err := login(); tc.replaced != errors.Is(err, ErrCredentials) || !tc.replaced && err != nil {
+			t.Errorf("%s with %s: %v after the end of the old one", tc.mechanism, tc.certificate, err)
+		}
+	}
+	// Without an identity the certificate alone says who it is.
+	x := begin(t, m, "EXTERNAL", Client{Certificate: []string{"CN:old"}})
+	if _, _, err := x.Next([]byte{}); !errors.Is(err, ErrCredentials) {
+		t.Errorf("the old one finds its user: %v", err)
+	}
+}

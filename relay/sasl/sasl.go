@@ -197,7 +197,7 @@ func (a *attempt) find(name string) (*config.User, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("%w: there is no such user", ErrCredentials)
-	case user.Require == config.RequireAll && !a.client.shows(user):
+	case user.Require == config.RequireAll && !a.client.shows(user, a.passwords.now()):
 		return nil, fmt.Errorf("%w: the user needs a client certificate as well, and did not show it", ErrCredentials)
 	}
 	return user, nil
