@@ -37,6 +37,8 @@ type posting struct {
 	// issuer is the name of the Issuer, in the relay's namespace, that signs certificates of
 	// clients; empty while the CA is not known.
 	issuer string
+	// signsSince is when it began to, zero while that is not known.
+	signsSince time.Time
 	// clientCAs are the CAs, as PEM, whose certificates of clients the relay accepts.
 	clientCAs string
 	// tokens is what can be said of service account tokens.
@@ -74,7 +76,7 @@ type previousPassword struct {
 
 // sameFor reports whether two postings say the same to a user.
 func (p *posting) sameFor(user types.NamespacedName, other *posting) bool {
-	return p.ca == other.ca && p.issuer == other.issuer && p.clientCAs == other.clientCAs && p.tokens == other.tokens &&
+	return p.ca == other.ca && p.issuer == other.issuer && p.clientCAs == other.clientCAs && p.signsSince.Equal(other.signsSince) && p.tokens == other.tokens &&
 		p.previous[user] == other.previous[user] && p.sameRoom(user, other) && reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
 		reflect.DeepEqual(p.refused[user], other.refused[user])
 }
@@ -133,14 +135,13 @@ func (b *Board) ca(relay types.NamespacedName) (ca string, known bool) {
 	return posted.ca, known
 }
 
-// signer is the name of the Issuer, in the relay's namespace, that signs certificates of
-// clients, and the CAs whose certificates the relay accepts, as PEM. Both change when the CA
-// rotates.
-func (b *Board) signer(relay types.NamespacedName) (issuer, clientCAs string) {
+// signer is what signs certificates of clients, and whose the relay accepts. Both change when
+// the CA rotates.
+func (b *Board) signer(relay types.NamespacedName) clientSigner {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	posted := b.relays[relay]
-	return posted.issuer, posted.clientCAs
+	return clientSigner{issuer: posted.issuer, since: posted.signsSince, accepted: posted.clientCAs}
 }
 
 // tokensOf is what a relay's pods can do with service account tokens.

@@ -44,8 +44,8 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 			t.Errorf("%s: woke %v, want %v", step.name, woken, step.woken)
 		}
 	}
-	if issuer, _ := board.signer(relay); issuer != "relay-ca-2" {
-		t.Errorf("certificates of clients come from %q", issuer)
+	if signer := board.signer(relay); signer.issuer != "relay-ca-2" {
+		t.Errorf("certificates of clients come from %q", signer.issuer)
 	}
 	if ca, known := board.ca(relay); !known || ca != "CA" || !board.hasLoaded(relay, a, two.secret, 2) || board.hasLoaded(relay, a, two.secret, 1) || board.hasLoaded(relay, a, one.secret, 2) {
 		t.Error("the board does not tell what was posted last")

@@ -3,7 +3,6 @@ package controllers
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -246,25 +246,32 @@ func TestRefusedCertificateIsExplainedToTheOwnerOfTheRelayAlone(t *testing.T) {
 	}
 }
 
-// age puts a certificate for the same key into a user's Secret that has only days left.
-func (c *cluster) age(t *testing.T, user *v1alpha1.RelayUser) (until time.Time) {
+// age puts a certificate for the same key into a user's Secret that has only days left, as the
+// operator would have written it long ago.
+func (c *cluster) age(t *testing.T, relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser) (until time.Time) {
 	t.Helper()
-	ca, err := caOf(t.Context(), c, types.NamespacedName{Namespace: relayRef(user).Namespace, Name: "relay-ca-1"})
+	ca, err := caOf(t.Context(), c, types.NamespacedName{Namespace: relay.Namespace, Name: "relay-ca-1"})
 	if err != nil || ca == nil {
 		t.Fatal(ca, err)
 	}
 	secret := secretNamed(user.Namespace, resources.CredentialsName(user))
-	c.change(t, secret, func() {
-		pair, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"])
-		if err != nil {
-			t.Fatal(err)
-		}
-		until = time.Now().AddDate(0, 0, 20).Truncate(time.Second)
-		secret.Data["tls.crt"], err = signClient(ca, pair.Leaf.URIs, pair.Leaf.PublicKey, time.Now().AddDate(0, 0, -70), until)
-		if err != nil {
-			t.Fatal(err)
-		}
+	c.mustGet(t, secret)
+	pair, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	until = time.Now().AddDate(0, 0, 20).Truncate(time.Second)
+	certificate, err := signClient(ca, pair.Leaf.URIs, pair.Leaf.PublicKey, time.Now().AddDate(0, 0, -70), until)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aged := resources.CredentialsSecret(relay, user, resources.Credentials{
+		CA: secret.Data["certificates"], Client: &resources.ClientPair{Certificate: certificate, Key: secret.Data["tls.key"]},
+		Annotations: map[string]string{resources.KeyAnnotation: c.keyRecord(t, user).String()},
 	})
+	if _, err := (&apply.Applier{Client: c, Live: c}).Apply(t.Context(), user, aged); err != nil {
+		t.Fatal(err)
+	}
 	return until
 }
 
@@ -272,7 +279,18 @@ func (c *cluster) keyRecord(t *testing.T, user *v1alpha1.RelayUser) resources.Ke
 	t.Helper()
 	secret := secretNamed(user.Namespace, resources.CredentialsName(user))
 	c.mustGet(t, secret)
-	return resources.ReadKeyRecord(secret)
+	return resources.ParseKeyRecord(secret.Annotations[resources.KeyAnnotation])
+}
+
+// endOf is when the relay no longer takes a user by a name; zero for never.
+func (c *cluster) endOf(t *testing.T, relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, which shown) time.Time {
+	t.Helper()
+	for _, end := range c.known(t, relay, resources.Username(user)).CertificateEnds {
+		if end.Name == which.name {
+			return end.Until
+		}
+	}
+	return time.Time{}
 }
 
 func TestRenewedCertificateIsKnownBeforeItIsWrittenAndTheOldOneWorksOn(t *testing.T) {
@@ -283,7 +301,7 @@ func TestRenewedCertificateIsKnownBeforeItIsWrittenAndTheOldOneWorksOn(t *testin
 
 	// A pod that takes nothing up: the app must not be given what it would refuse.
 	c.fleet.stick(keyOf(pods[0]), true)
-	until := c.age(t, user)
+	until := c.age(t, relay, user)
 	eventually(t, "the next key is announced", func() error {
 		if known := c.known(t, relay, "app."+namespace); len(known.Certificates) != 2 || known.Certificates[0] != old.name {
 			return fmt.Errorf("the relay knows %q", known.Certificates)
@@ -299,8 +317,8 @@ func TestRenewedCertificateIsKnownBeforeItIsWrittenAndTheOldOneWorksOn(t *testin
 
 	fresh := c.awaitNewKey(t, user, old)
 	c.awaitNames(t, relay, user, fresh.name, old.name)
-	if record := c.keyRecord(t, user); record.Until == nil || !record.Until.Time.Equal(until) {
-		t.Errorf("the old one is taken until %v, want its end %v", record.Until, until)
+	if got := c.endOf(t, relay, user, old); !got.Equal(until) {
+		t.Errorf("the old one is taken until %v, want its end %v", got, until)
 	}
 	for range 5 {
 		c.mustGet(t, user)
@@ -357,26 +375,89 @@ func TestLeakedKeyEndsAtOnce(t *testing.T) {
 	c.awaitNames(t, relay, user, fresh.name)
 }
 
-// What an app's team writes into its Secret gives it no other identity, and is put right.
+// What an app's team writes into its Secret gives it no other identity, and is put right. Apps
+// that have the old pair in memory have time to read the new one.
 func TestCertificateInASecretThatWasChangedIsMadeAnew(t *testing.T) {
 	c, namespace := onCluster(t)
 	relay, _ := c.readyRelay(t, namespace, nil)
 	user, other := newCertificateUser(namespace, "app", relay), newCertificateUser(namespace, "other", relay)
 	old := c.readyCertificateUser(t, relay, user)
 	foreign := c.readyCertificateUser(t, relay, other)
-	secret, theirs := secretNamed(namespace, "app"), secretNamed(namespace, "other")
+	theirs := secretNamed(namespace, "other")
 	c.mustGet(t, theirs)
-	record, err := json.Marshal(resources.KeyRecord{Issuer: "relay-ca-1", Previous: foreign.key, Until: &metav1.Time{Time: time.Now().Add(time.Hour)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.change(t, secret, func() {
+	c.editSecret(t, namespace, func(secret *corev1.Secret) {
 		secret.Data["tls.crt"], secret.Data["tls.key"] = theirs.Data["tls.crt"], theirs.Data["tls.key"]
-		secret.Annotations["mailrelay.dev/client-key"] = string(record)
+		secret.Annotations[resources.KeyAnnotation] = theirs.Annotations[resources.KeyAnnotation]
 	})
 	fresh := c.awaitNewKey(t, user, old)
-	c.awaitNames(t, relay, user, fresh.name)
+	c.awaitNames(t, relay, user, fresh.name, old.name)
+	if end, issued := c.endOf(t, relay, user, old), c.keyRecord(t, user).Issued; !end.Equal(issued.Add(defaultOverlap)) {
+		t.Errorf("the old one, replaced at %s, ends at %s", issued, end)
+	}
 	c.awaitNames(t, relay, other, foreign.name)
+	c.awaitEvent(t, namespace, "CredentialsRestored")
+}
+
+func TestAppsWithACertificateGoOnWhenTheirSecretIsDeleted(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay, _ := c.readyRelay(t, namespace, nil)
+	user := newCertificateUser(namespace, "app", relay)
+	old := c.readyCertificateUser(t, relay, user)
+	// Even while no other can be made.
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	c.change(t, space, func() { space.Labels[heldLabel] = "yes" })
+	if err := c.Delete(t.Context(), secretNamed(namespace, "app")); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "SigningCertificate")
+	if known := c.known(t, relay, "app."+namespace); known == nil || known.Certificates[0] != old.name {
+		t.Fatalf("the relay knows %+v", known)
+	}
+	c.change(t, space, func() { delete(space.Labels, heldLabel) })
+	fresh := c.awaitNewKey(t, user, old)
+	c.awaitNames(t, relay, user, fresh.name, old.name)
+}
+
+// The relay's loop ends a key that leaked, whatever keeps the user's own from replacing it.
+func TestLeakedKeyEndsWhateverBecomesOfItsSecret(t *testing.T) {
+	for name, trouble := range map[string]func(*testing.T, *cluster, *v1alpha1.MailRelay, *v1alpha1.RelayUser){
+		"the Secret was deleted": func(t *testing.T, c *cluster, _ *v1alpha1.MailRelay, user *v1alpha1.RelayUser) {
+			if err := c.Delete(t.Context(), secretNamed(user.Namespace, "app")); err != nil {
+				t.Fatal(err)
+			}
+			c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "CertificateRefused")
+		},
+		"a foreign Secret has the name": func(t *testing.T, c *cluster, _ *v1alpha1.MailRelay, user *v1alpha1.RelayUser) {
+			eventually(t, "the name is taken", func() error {
+				if err := c.Delete(t.Context(), secretNamed(user.Namespace, "app")); err != nil {
+					return err
+				}
+				return c.Create(t.Context(), secretNamed(user.Namespace, "app"))
+			})
+		},
+		"the relay drains": func(t *testing.T, c *cluster, relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser) {
+			if err := c.Delete(t.Context(), relay); err != nil {
+				t.Fatal(err)
+			}
+			c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "RelayMissing")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, namespace := onCluster(t)
+			relay, pods := c.readyRelay(t, namespace, nil)
+			c.fleet.change(keyOf(pods[0]), func(r *config.Report) { r.Queue.Messages = 1 })
+			user := newCertificateUser(namespace, "app", relay)
+			old := c.readyCertificateUser(t, relay, user)
+			space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+			c.change(t, space, func() { space.Labels[deniedLabel] = "yes" })
+			trouble(t, c, relay, user)
+			if known := c.known(t, relay, "app."+namespace); known == nil || !slices.Contains(known.Certificates, old.name) {
+				t.Fatalf("the trouble alone ends the key: %+v", known)
+			}
+			c.annotate(t, user, v1alpha1.AnnotationLeaked, "1")
+			c.awaitUnknown(t, relay, "app."+namespace)
+		})
+	}
 }
 
 func TestOperatorThatRestartsAsksForAnotherKeyAndTakesTheOldRequestAway(t *testing.T) {
@@ -461,37 +542,6 @@ func TestPairIsUsableOnlyAsTheRelayWouldTakeIt(t *testing.T) {
 	}
 }
 
-func TestUserIsLookedAtWhenTheNextThingIsOver(t *testing.T) {
-	t.Parallel()
-	day := 24 * time.Hour
-	held := &clientPair{leaf: &x509.Certificate{NotBefore: noon, NotAfter: noon.Add(90 * day)}}
-	for _, tc := range []struct {
-		name     string
-		at       time.Duration
-		interval time.Duration
-		until    time.Duration
-		want     time.Duration
-	}{
-		{"new", 0, 0, 0, 60 * day},
-		{"with an interval", 0, 30 * day, 0, 30 * day},
-		{"while the one before works", 0, 30 * day, day, day},
-		{"old, and being renewed", 70 * day, 30 * day, day, 20 * day},
-	} {
-		s := &userScope{user: &v1alpha1.RelayUser{}}
-		if tc.interval > 0 {
-			s.user.Spec.Rotation = &v1alpha1.Rotation{Interval: &metav1.Duration{Duration: tc.interval}}
-		}
-		held.Record.Until = nil
-		if tc.until > 0 {
-			held.Record.Until = &metav1.Time{Time: noon.Add(tc.until)}
-		}
-		s.wakeAt(noon.Add(tc.at), held)
-		if s.requeueAfter != tc.want {
-			t.Errorf("%s: after %s, want %s", tc.name, s.requeueAfter, tc.want)
-		}
-	}
-}
-
 func TestKeyringKeepsAKeyForItsUserAlone(t *testing.T) {
 	t.Parallel()
 	keys, relay := &keyring{}, newRelay("mail")
@@ -520,6 +570,39 @@ func TestKeyringKeepsAKeyForItsUserAlone(t *testing.T) {
 	keys.drop(keyOf(user))
 	if len(keys.keys) != 0 {
 		t.Error("a key that was dropped is kept")
+	}
+}
+
+// A key that apps could read is not given to them once more, as when it has leaked since.
+func TestKeyInTheSecretIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	keys, relay := &keyring{}, newRelay("mail")
+	user := newUser("shop", "app", relay)
+	make := func() *newKey {
+		t.Helper()
+		key, err := keys.make(relay, user, "relay-ca", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	first := make()
+	keys.use(keyOf(user), first.name)
+	keys.cancel(keyOf(user))
+	if keys.of(user) != first || keys.awaits(first.requestName, keyOf(user)) {
+		t.Error("the relay's loop has not seen the key in the Secret, and is not told of it any more")
+	}
+	second := make()
+	if second == first {
+		t.Error("the key in the Secret is made again")
+	}
+	keys.written(keyOf(user), first.name)
+	if make() != second {
+		t.Error("the next key is gone with the one before")
+	}
+	keys.written(keyOf(user), second.name)
+	if keys.of(user) != nil {
+		t.Error("a key that the relay's loop has seen in the Secret is kept")
 	}
 }
 

@@ -12,8 +12,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
@@ -27,20 +25,6 @@ type clientPair struct {
 	leaf *x509.Certificate
 	// name is the KeyName.
 	name string
-}
-
-// heldPair is the client certificate in a Secret; an error when it cannot be used, by no fault of
-// the relay.
-func heldPair(user *v1alpha1.RelayUser, secret *corev1.Secret, ca string, now time.Time) (*clientPair, error) {
-	if secret == nil {
-		return nil, errors.New("there is no Secret")
-	}
-	held, err := newClientPair(user, secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], ca, now)
-	if err != nil {
-		return nil, err
-	}
-	held.Record = resources.ReadKeyRecord(secret).Without(now)
-	return held, nil
 }
 
 // newClientPair checks what a relay with these CAs would: that one of them signed the
@@ -79,11 +63,6 @@ func (p *clientPair) verify(chain [][]byte, ca string, now time.Time) error {
 	}
 	_, err := p.leaf.Verify(options)
 	return err
-}
-
-// renewal is when a certificate is replaced because of its age.
-func (p *clientPair) renewal() time.Time {
-	return p.leaf.NotBefore.Add(p.leaf.NotAfter.Sub(p.leaf.NotBefore) * 2 / 3)
 }
 
 // keyName is the KeyName of the first certificate in a PEM, empty when there is none.

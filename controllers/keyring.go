@@ -15,8 +15,8 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
-// keyring holds the keys of client certificates from when they are made until they are in the
-// Secrets of their apps. They are nowhere else: an operator that restarts makes others.
+// keyring holds the keys of client certificates from when they are made until the relays' loop
+// has seen them in the Secrets of their apps. They are nowhere else: an operator that restarts makes others.
 type keyring struct {
 	mu   sync.Mutex
 	keys map[types.NamespacedName]*newKey
@@ -35,6 +35,8 @@ type newKey struct {
 	request     []byte
 	requestName string
 	made        time.Time
+	// used is set when it is in the Secret: it is kept until the relay's loop has seen it there.
+	used bool
 }
 
 // of returns the key of a user that is under way, nil when there is none.
@@ -48,9 +50,10 @@ func (k *keyring) of(user *v1alpha1.RelayUser) *newKey {
 	return found
 }
 
-// make returns the key of a user that this signer is asked about, a new one when there is none.
+// make returns the key of a user that this signer is asked about, a new one when there is none
+// that is not in the Secret yet.
 func (k *keyring) make(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, signer string, now time.Time) (*newKey, error) {
-	if found := k.of(user); found != nil && found.signer == signer {
+	if found := k.of(user); found != nil && found.signer == signer && !k.isUsed(found) {
 		return found, nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -79,10 +82,43 @@ func (k *keyring) awaits(request string, user types.NamespacedName) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	found := k.keys[user]
-	return found != nil && found.requestName == request
+	return found != nil && found.requestName == request && !found.used
 }
 
-// drop forgets the key of a user: it is in use, or of no use.
+func (k *keyring) isUsed(key *newKey) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return key.used
+}
+
+// use notes that the Secret of a user holds the key of that name, if it is the user's next one.
+func (k *keyring) use(user types.NamespacedName, name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if found := k.keys[user]; found != nil && found.name == name {
+		found.used = true
+	}
+}
+
+// written forgets the key of a user that the relay's loop has seen in the Secret.
+func (k *keyring) written(user types.NamespacedName, name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if found := k.keys[user]; found != nil && found.name == name {
+		delete(k.keys, user)
+	}
+}
+
+// cancel forgets the key of a user that is not wanted any more, unless the Secret holds it.
+func (k *keyring) cancel(user types.NamespacedName) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if found := k.keys[user]; found != nil && !found.used {
+		delete(k.keys, user)
+	}
+}
+
+// drop forgets the key of a user who has no use for one.
 func (k *keyring) drop(user types.NamespacedName) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

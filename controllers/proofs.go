@@ -24,7 +24,7 @@ type proofs struct {
 	user types.UID
 	// version of the Secret that they were made of.
 	version version
-	// leaked is the request to replace leaked credentials that the Secret answers.
+	// leaked is the request to replace leaked credentials that the present password answers.
 	leaked string
 	// passwords are the verifiers: the present one first, then the one before, if any.
 	passwords []config.Verifier
@@ -32,8 +32,15 @@ type proofs struct {
 	previousUntil time.Time
 	// next is the verifier of the password that the Secret will hold.
 	next nextPassword
-	// keys are the KeyNames of client certificates, the newest first.
+	// keys are the KeyNames of client certificates: the present one first, then the one before, if
+	// any.
 	keys []string
+	// keyUntil is when the one before ends; zero without one.
+	keyUntil time.Time
+	// keyLeaked is the request to replace leaked credentials that the present one answers.
+	keyLeaked string
+	// nextKey is that of the certificate that the Secret will hold, nil for none.
+	nextKey *newKey
 }
 
 // nextPassword is the zero one when there is none.
@@ -84,9 +91,8 @@ func (r *MailRelayReconciler) newProofSource(s *scope) *proofSource {
 	return &proofSource{reconciler: r, scope: s, seen: map[string]bool{}, written: map[int][]config.User{}}
 }
 
-// of returns the proofs of a user, nil when the user has had no credentials yet. While the
-// Secret is gone, or holds what somebody else wrote, they stay what they were: the user's own
-// loop makes new ones, and apps go on with the old.
+// of returns the proofs of a user. While the Secret is gone, or holds what somebody else wrote,
+// they stay what they were: the user's own loop makes new ones, and apps go on with the old.
 func (p *proofSource) of(ctx context.Context, user *v1alpha1.RelayUser) (*proofs, error) {
 	username := resources.Username(user)
 	p.seen[username] = true
@@ -107,17 +113,13 @@ func (p *proofSource) of(ctx context.Context, user *v1alpha1.RelayUser) (*proofs
 		}
 	}
 	known.expire(p.scope.facts.Now)
+	known.expireKeys(p.scope.facts.Now)
+	known.end(user)
+	known.nextKey = p.reconciler.Keys.of(user)
 	if err := known.prepare(p.reconciler.Board.preparation(client.ObjectKeyFromObject(user))); err != nil {
 		return nil, err
 	}
 	p.scope.memory.proofs[username] = known
-	if known.version == (version{}) && len(known.passwords) == 0 {
-		return nil, nil
-	}
-	if leaked := user.Annotations[v1alpha1.AnnotationLeaked]; leaked != "" && leaked != known.leaked {
-		// The credentials end now, whenever the user's own loop comes to replace them.
-		known.passwords, known.previousUntil = nil, time.Time{}
-	}
 	return &known, nil
 }
 
@@ -127,34 +129,29 @@ func (p *proofSource) read(ctx context.Context, user *v1alpha1.RelayUser, known 
 	if err != nil || secret == nil || !metav1.IsControlledBy(secret, user) {
 		return err
 	}
-	known.version, known.keys = versionOf(secret), nil
-	if resources.Uses(user, v1alpha1.KindClientCertificate) {
-		known.keys = keysIn(secret)
+	known.version = versionOf(secret)
+	if key := keyNameIn(secret); key != "" && resources.Uses(user, v1alpha1.KindClientCertificate) {
+		p.reconciler.Keys.written(client.ObjectKeyFromObject(user), key)
+		known.takeKey(key, keyRecordIn(secret).record)
 	}
-	if !resources.Uses(user, v1alpha1.KindPassword) {
-		known.passwords, known.previousUntil = nil, time.Time{}
-		return nil
-	}
-	h := heldBy(secret)
-	if len(h.password) == 0 {
+	h := passwordIn(secret)
+	if len(h.password) == 0 || !resources.Uses(user, v1alpha1.KindPassword) {
 		return nil
 	}
 	p.reconciler.Board.written(client.ObjectKeyFromObject(user), string(h.password))
 	return known.take(h)
 }
 
-// keysIn are the KeyNames of the certificate in a Secret and, during the overlap, of that before.
-// Whoever may write the Secret can only add keys to their own user.
-func keysIn(secret *corev1.Secret) []string {
-	present := keyName(secret.Data[corev1.TLSCertKey])
-	if present == "" {
-		return nil
+// end ends what has leaked, whenever the user's own loop comes to replace it, and what the user
+// is no longer to log in with.
+func (p *proofs) end(user *v1alpha1.RelayUser) {
+	leaked := user.Annotations[v1alpha1.AnnotationLeaked]
+	if leaked != "" && leaked != p.leaked || !resources.Uses(user, v1alpha1.KindPassword) {
+		p.forgetPasswords()
 	}
-	keys := []string{present}
-	if previous := resources.ReadKeyRecord(secret).Previous; len(previous) == len(present) {
-		keys = append(keys, previous)
+	if leaked != "" && leaked != p.keyLeaked || !resources.Uses(user, v1alpha1.KindClientCertificate) {
+		p.forgetKeys()
 	}
-	return keys
 }
 
 // fromShard are the proofs that the operator wrote before it restarted.
@@ -168,6 +165,7 @@ func (p *proofSource) fromShard(ctx context.Context, user *v1alpha1.RelayUser) (
 	at := slices.IndexFunc(shard, func(u config.User) bool { return u.Name == username && u.ID == string(user.UID) })
 	if at >= 0 {
 		known.passwords, known.previousUntil = shard[at].Passwords, shard[at].PreviousUntil
+		known.recallKeys(user, &shard[at])
 	}
 	return known, nil
 }

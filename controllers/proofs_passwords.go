@@ -9,7 +9,7 @@ import (
 
 // take takes up the password that a Secret holds. The verifier of it is the one that pods know,
 // where they do; the one that was the present one until now becomes the one before.
-func (p *proofs) take(h held) error {
+func (p *proofs) take(h heldPassword) error {
 	p.leaked = h.leaked
 	verifiers := p.passwords
 	if p.next.preparation != nil {
@@ -72,6 +72,13 @@ func (p *proofs) expire(now time.Time) {
 	}
 	if len(p.passwords) < 2 {
 		p.previousUntil = time.Time{}
+	}
+}
+
+// forgetPasswords ends them. The Secret is read again: what it holds may count again later.
+func (p *proofs) forgetPasswords() {
+	if len(p.passwords) > 0 {
+		p.passwords, p.previousUntil, p.next, p.version = nil, time.Time{}, nextPassword{}, version{}
 	}
 }
 

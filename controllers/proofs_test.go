@@ -68,7 +68,7 @@ func TestPasswordsFollowTheSecret(t *testing.T) {
 		{"leaked", []config.Verifier{present, old}, later, "next", noon, []string{"next"}},
 	} {
 		p := proofs{passwords: slices.Clone(tc.shard), previousUntil: tc.until}
-		if err := p.take(held{password: []byte(passwords[tc.secret]), previousUntil: tc.ends, leaked: "x"}); err != nil {
+		if err := p.take(heldPassword{record{previousUntil: tc.ends, leaked: "x"}, []byte(passwords[tc.secret])}); err != nil {
 			t.Fatal(err)
 		}
 		p.expire(noon)
@@ -104,7 +104,7 @@ func TestNextPasswordIsAcceptedBesideThePresentOne(t *testing.T) {
 	}
 	prepared := p.next.verifier
 	withNext := p
-	if err := withNext.take(held{password: []byte(passwords["next"]), previousUntil: noon.Add(1)}); err != nil {
+	if err := withNext.take(heldPassword{record{previousUntil: noon.Add(1)}, []byte(passwords["next"])}); err != nil {
 		t.Fatal(err)
 	}
 	if verifiers, _ := withNext.accepted(); verifiers[0] != prepared || verifiers[1] != present {

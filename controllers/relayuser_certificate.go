@@ -12,55 +12,45 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/readiness"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
-// clientSigner signs client certificates.
-type clientSigner struct {
-	// issuer is the name of the Issuer, in the relay's namespace, that signs now.
-	issuer string
-	// accepted are the CAs, as PEM, whose certificates the relay accepts.
-	accepted string
+// renewKey returns what the Secret is to hold: what it holds, or a new pair where one is due and
+// signed. Pods know the next one before apps can read it, unless the old one is worth nothing.
+func (r *RelayUserReconciler) renewKey(ctx context.Context, s *userScope, live *corev1.Secret) (heldKey, replacement, error) {
+	relay, user := relayRef(s.user), client.ObjectKeyFromObject(s.user)
+	if !resources.Uses(s.user, v1alpha1.KindClientCertificate) {
+		r.Keys.drop(user)
+		return heldKey{}, replacement{}, nil
+	}
+	signer, now := r.Board.signer(relay), r.Now()
+	h := keyIn(s.user, live, signer, now)
+	due := h.judge(s.user, signer, now)
+	if !due.due {
+		r.Keys.cancel(user)
+		s.wakeAt(now, h.next(s.user, signer), h.pair.leaf.NotAfter)
+		return h.kept(s.user), replacement{}, nil
+	}
+	if due.atOnce {
+		h.pair = nil
+	}
+	s.facts.Client = &readiness.ClientCertificate{Usable: h.pair != nil, Needed: needsCertificate(s.user)}
+	if h.pair != nil {
+		s.wakeAt(now, h.pair.leaf.NotAfter)
+	}
+	fresh, err := r.newPair(ctx, s, signer)
+	accepted := fresh != nil && r.Board.accepts(relay, user, resources.ClientName(s.user, fresh.name))
+	if fresh == nil || due.unhurried && !accepted {
+		return h.kept(s.user), replacement{}, err
+	}
+	s.fresh = s.fresh || !accepted && s.facts.Client.Needed
+	s.facts.Client = nil
+	return h.replaced(s.user, fresh, signer.issuer, due, now), due, nil
 }
 
-// clientCertificate is what the user's Secret shall hold: the pair that it holds, or a new one,
-// nil while there is none that can be used. A pair that is only old stays until the relay knows
-// the next one, so that an app can log in with whichever it finds.
-func (r *RelayUserReconciler) clientCertificate(ctx context.Context, s *userScope, live *corev1.Secret) (*resources.ClientPair, error) {
-	key := client.ObjectKeyFromObject(s.user)
-	if !resources.Uses(s.user, v1alpha1.KindClientCertificate) {
-		r.Keys.drop(key)
-		return nil, nil
-	}
-	signer := clientSigner{}
-	signer.issuer, signer.accepted = r.Board.signer(relayRef(s.user))
-	held, err := heldPair(s.user, live, signer.accepted, r.Now())
-	if err != nil || isNew(s.user, v1alpha1.AnnotationLeaked, held.Record.Leaked) {
-		held = nil
-	}
-	if held != nil {
-		s.wakeAt(r.Now(), held)
-		if !r.due(s, held, signer.issuer) {
-			r.Keys.drop(key)
-			return &held.ClientPair, nil
-		}
-	}
-	s.facts.Client = &readiness.ClientCertificate{Usable: held != nil}
-	fresh, err := r.newPair(ctx, s, signer)
-	if err != nil {
-		return nil, err
-	}
-	accepted := fresh != nil && r.Board.accepts(relayRef(s.user), key, resources.ClientName(s.user, fresh.name))
-	if held != nil && !accepted {
-		return &held.ClientPair, nil
-	}
-	if fresh == nil {
-		s.unwritten = live == nil
-		return nil, nil
-	}
-	fresh.Record = r.newRecord(s, held, signer.issuer)
-	s.facts.Client = nil
-	s.fresh = s.fresh || !accepted
-	return &fresh.ClientPair, nil
+// needsCertificate reports whether a user cannot log in without a certificate.
+func needsCertificate(user *v1alpha1.RelayUser) bool {
+	return requireOf(user) == config.RequireAll || len(resources.Kinds(user)) == 1
 }
 
 // signingRetry is how long after a refusal another request is made.

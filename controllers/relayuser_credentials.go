@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +21,7 @@ import (
 func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope) error {
 	if s.relay == nil || s.facts.RefusedReason != "" {
 		r.Keys.drop(client.ObjectKeyFromObject(s.user))
+		r.Board.cancel(ctx, relayRef(s.user), client.ObjectKeyFromObject(s.user), nil)
 		return nil
 	}
 	ca, known := r.Board.ca(relayRef(s.user))
@@ -40,53 +42,68 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 		r.leaveCredentials(s, live)
 		return nil
 	}
-	pair, err := r.clientCertificate(ctx, s, live)
-	if err != nil || s.unwritten {
-		return err
+	key, dueKey, failure := r.renewKey(ctx, s, live)
+	if failure != nil && needsCertificate(s.user) {
+		return failure
 	}
-	h, done := r.renew(ctx, s, heldBy(live))
-	desired := resources.CredentialsSecret(s.relay, s.user, resources.Credentials{
-		CA: []byte(ca), Password: h.password, Annotations: h.annotations(), Client: pair,
-	})
+	if live == nil && key.pair == nil && s.facts.Client != nil && s.facts.Client.Needed {
+		// An app could not log in with the rest.
+		return nil
+	}
+	password, duePassword := r.renew(ctx, s, passwordIn(live))
+	desired := resources.CredentialsSecret(s.relay, s.user, credentials([]byte(ca), password, key))
 	edit := editOf(live, desired)
 	if s.secret, err = r.writeCredentials(ctx, s, live, desired); err != nil {
 		return err
 	}
-	r.showRotation(s, h)
-	r.tellOfCredentials(s, h, done, edit)
-	return nil
+	if dueKey.due {
+		r.Keys.use(client.ObjectKeyFromObject(s.user), key.pair.name)
+	}
+	r.showRotation(s, password)
+	r.tellOfCredentials(s, password, duePassword, edit)
+	return failure
+}
+
+// credentials are what the Secret is to hold.
+func credentials(ca []byte, password heldPassword, key heldKey) resources.Credentials {
+	c := resources.Credentials{CA: ca, Password: password.password, Annotations: map[string]string{}}
+	maps.Copy(c.Annotations, password.annotations())
+	maps.Copy(c.Annotations, key.annotations())
+	if key.pair != nil {
+		c.Client = &key.pair.ClientPair
+	}
+	return c
 }
 
 // renew returns what the Secret is to hold: what it holds, or a new password where one is due.
 // Pods learn of a new password before it is in the Secret, unless the old one is worth nothing.
-func (r *RelayUserReconciler) renew(ctx context.Context, s *userScope, h held) (held, replacement) {
-	if !resources.Uses(s.user, v1alpha1.KindPassword) {
-		return held{}, replacement{}
-	}
+func (r *RelayUserReconciler) renew(ctx context.Context, s *userScope, h heldPassword) (heldPassword, replacement) {
 	relay, user := relayRef(s.user), client.ObjectKeyFromObject(s.user)
+	if !resources.Uses(s.user, v1alpha1.KindPassword) {
+		r.Board.cancel(ctx, relay, user, nil)
+		return heldPassword{}, replacement{}
+	}
 	now := r.Now()
-	due := judge(s.user, h, len(h.password) > 0, now)
+	due := judge(s.user, h.record, len(h.password) > 0, now)
 	if !due.unhurried {
 		r.Board.cancel(ctx, relay, user, h.password)
 	}
 	var password []byte
 	switch {
 	case !due.due:
-		return h.kept(s.user), replacement{}
+		return heldPassword{h.kept(s.user), h.password}, replacement{}
 	case due.unhurried:
 		next := r.Board.prepare(ctx, relay, user)
 		if !r.Board.prepared(relay, user, next, h.password) {
 			s.facts.Rotating = true
-			return h.kept(s.user), replacement{}
+			return heldPassword{h.kept(s.user), h.password}, replacement{}
 		}
 		password = []byte(next.password)
 	default:
 		s.fresh = true
 		password = newPassword()
 	}
-	h = h.replaced(s.user, due, now)
-	h.password = password
-	return h, due
+	return heldPassword{replacedBy(s.user, due, now), password}, due
 }
 
 // writeCredentials writes the Secret. One that somebody made immutable, or of another type, can
@@ -129,8 +146,8 @@ func (r *RelayUserReconciler) leaveCredentials(s *userScope, live *corev1.Secret
 	}
 	s.secret = live
 	s.facts.SecretWritten = true
-	if h := heldBy(live); resources.Uses(s.user, v1alpha1.KindPassword) {
-		s.facts.RotationDue = judge(s.user, h, len(h.password) > 0, r.Now()).due
+	if h := passwordIn(live); resources.Uses(s.user, v1alpha1.KindPassword) {
+		s.facts.RotationDue = judge(s.user, h.record, len(h.password) > 0, r.Now()).due
 	}
 }
 

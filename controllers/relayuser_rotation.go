@@ -15,7 +15,7 @@ import (
 const lateUse = time.Hour
 
 // showRotation puts into status when the credentials were made and what is left of the old ones.
-func (r *RelayUserReconciler) showRotation(s *userScope, h held) {
+func (r *RelayUserReconciler) showRotation(s *userScope, h heldPassword) {
 	if h.issued.IsZero() {
 		s.user.Status.Rotation = nil
 		return
@@ -35,7 +35,7 @@ func (r *RelayUserReconciler) showRotation(s *userScope, h held) {
 
 // lastUse is the newest that is known: pods forget when they restart, and status does not. A pod
 // may still tell of the password before the one before.
-func lastUse(s *userScope, h held, used time.Time) *metav1.Time {
+func lastUse(s *userScope, h heldPassword, used time.Time) *metav1.Time {
 	if before := previousOf(s.before); before != nil && before.LastUsed != nil && before.LastUsed.After(used) {
 		used = before.LastUsed.Time
 	}
@@ -54,7 +54,7 @@ func previousOf(user *v1alpha1.RelayUser) *v1alpha1.PreviousCredentials {
 
 // tellOfCredentials records that the Secret was put right, or has a new password. The first one
 // that a user gets is no news.
-func (r *RelayUserReconciler) tellOfCredentials(s *userScope, h held, done replacement, e edit) {
+func (r *RelayUserReconciler) tellOfCredentials(s *userScope, h heldPassword, done replacement, e edit) {
 	old := "the one before works until " + h.previousUntil.Format(time.RFC3339)
 	if done.atOnce {
 		old = "the one before has ended, and so do the sessions that logged in with it"

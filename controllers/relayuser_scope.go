@@ -31,11 +31,9 @@ type userScope struct {
 	undecided bool
 	// secret holds the credentials.
 	secret *corev1.Secret
-	// fresh is set when the password or the certificate was made in this pass, and the pods do not
-	// know it yet.
+	// fresh is set when a password, or a certificate that the user cannot log in without, was made
+	// in this pass, and the pods do not know it yet.
 	fresh bool
-	// unwritten is set while a Secret that is not there yet waits for the certificate.
-	unwritten bool
 
 	requeueAfter time.Duration
 }
@@ -58,6 +56,16 @@ const nameTakenInterval = 15 * time.Second
 func (s *userScope) again(after time.Duration) {
 	if s.requeueAfter == 0 || after < s.requeueAfter {
 		s.requeueAfter = max(after, time.Millisecond)
+	}
+}
+
+// wakeAt asks for another pass at each of these times that is to come. What is due already is
+// being worked on.
+func (s *userScope) wakeAt(now time.Time, times ...time.Time) {
+	for _, at := range times {
+		if at.After(now) {
+			s.again(at.Sub(now))
+		}
 	}
 }
 

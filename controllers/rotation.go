@@ -16,11 +16,9 @@ import (
 // defaultOverlap is that of a RelayUser without spec.rotation.
 const defaultOverlap = 24 * time.Hour
 
-// held is what a user's Secret says of the credentials in it. What somebody else has written
-// there counts for nothing.
-type held struct {
-	// password is empty when there is none that the operator made.
-	password []byte
+// record is what a user's Secret says of one kind of credentials in it, besides these. What
+// somebody else has written there counts for nothing.
+type record struct {
 	// issued is when they were made.
 	issued time.Time
 	// previousUntil is when those before them end.
@@ -29,17 +27,24 @@ type held struct {
 	rotate, leaked string
 }
 
-// heldBy reads a user's Secret, nil when there is none.
-func heldBy(secret *corev1.Secret) held {
+// heldPassword is the password in a user's Secret.
+type heldPassword struct {
+	record
+	// password is empty when there is none that the operator made.
+	password []byte
+}
+
+// passwordIn reads a user's Secret, nil when there is none.
+func passwordIn(secret *corev1.Secret) heldPassword {
 	if secret == nil {
-		return held{}
+		return heldPassword{}
 	}
-	h := held{
+	h := heldPassword{record: record{
 		issued:        timeIn(secret, resources.IssuedAnnotation),
 		previousUntil: timeIn(secret, resources.PreviousUntilAnnotation),
 		rotate:        annotationOf(secret, v1alpha1.AnnotationRotate),
 		leaked:        annotationOf(secret, v1alpha1.AnnotationLeaked),
-	}
+	}}
 	if h.issued.IsZero() {
 		h.issued = secret.CreationTimestamp.UTC()
 	}
@@ -72,14 +77,16 @@ type replacement struct {
 	atOnce bool
 	// unhurried lets the pods learn of the new ones before apps can read them.
 	unhurried bool
-	// why is the rest of a sentence that begins with "the password was replaced".
+	// renewal lets the old ones work until they end by themselves.
+	renewal bool
+	// why is the rest of a sentence that begins with "it was replaced".
 	why string
 }
 
-// judge decides whether a user's credentials are replaced now. It depends on nothing but what
-// the RelayUser asks for and what its Secret holds, so that an operator that restarts neither
-// replaces them twice nor forgets to.
-func judge(user *v1alpha1.RelayUser, h held, present bool, now time.Time) replacement {
+// judge decides whether a user's credentials of one kind are replaced now. It depends on nothing
+// but what the RelayUser asks for and what its Secret holds, so that an operator that restarts
+// neither replaces them twice nor forgets to.
+func judge(user *v1alpha1.RelayUser, h record, present bool, now time.Time) replacement {
 	rotate, leaked := user.Annotations[v1alpha1.AnnotationRotate], user.Annotations[v1alpha1.AnnotationLeaked]
 	switch {
 	case leaked != h.leaked && leaked != "":
@@ -95,27 +102,33 @@ func judge(user *v1alpha1.RelayUser, h held, present bool, now time.Time) replac
 	return replacement{}
 }
 
-func (h held) due(user *v1alpha1.RelayUser, now time.Time) bool {
+func (h record) due(user *v1alpha1.RelayUser, now time.Time) bool {
 	next := h.next(user)
 	return !next.IsZero() && !now.Before(next)
 }
 
 // next is when the interval replaces the credentials, zero for never. Users who were made
-// together are spread over the last tenth of the interval, each always at the same place.
-func (h held) next(user *v1alpha1.RelayUser) time.Time {
+// together are spread over the last tenth of the interval, but never so far that the overlap with
+// those before, which end with it, is cut.
+func (h record) next(user *v1alpha1.RelayUser) time.Time {
 	if user.Spec.Rotation == nil || user.Spec.Rotation.Interval == nil {
 		return time.Time{}
 	}
-	hash := fnv.New32a()
-	fmt.Fprintf(hash, "%s %d", user.UID, h.issued.Unix())
 	interval := user.Spec.Rotation.Interval.Duration
-	early := time.Duration(float64(interval) / 10 * float64(hash.Sum32()) / (1 << 32))
+	early := h.spread(user, max(0, min(interval/10, interval-overlap(user))))
 	return h.issued.Add(interval - early).Truncate(time.Second)
 }
 
-// replaced is what the Secret says once the credentials were replaced.
-func (h held) replaced(user *v1alpha1.RelayUser, r replacement, now time.Time) held {
-	fresh := held{
+// spread is a part of a time, always the same for what was issued to one user.
+func (h record) spread(user *v1alpha1.RelayUser, over time.Duration) time.Duration {
+	hash := fnv.New32a()
+	fmt.Fprintf(hash, "%s %d", user.UID, h.issued.Unix())
+	return time.Duration(float64(over) * float64(hash.Sum32()) / (1 << 32))
+}
+
+// replacedBy is what the Secret says once the credentials were replaced.
+func replacedBy(user *v1alpha1.RelayUser, r replacement, now time.Time) record {
+	fresh := record{
 		issued: now.UTC().Truncate(time.Second),
 		rotate: user.Annotations[v1alpha1.AnnotationRotate],
 		leaked: user.Annotations[v1alpha1.AnnotationLeaked],
@@ -129,7 +142,7 @@ func (h held) replaced(user *v1alpha1.RelayUser, r replacement, now time.Time) h
 
 // kept is what it says while they stay: spec may have another overlap meanwhile. What has
 // ended at once has ended for good.
-func (h held) kept(user *v1alpha1.RelayUser) held {
+func (h record) kept(user *v1alpha1.RelayUser) record {
 	if !h.previousUntil.Equal(h.issued) {
 		h.previousUntil = h.issued.Add(overlap(user))
 	}
@@ -143,9 +156,9 @@ func overlap(user *v1alpha1.RelayUser) time.Duration {
 	return user.Spec.Rotation.Overlap.Duration
 }
 
-// annotations are how the Secret keeps it.
-func (h held) annotations() map[string]string {
-	if h.issued.IsZero() {
+// annotations are how the Secret keeps the record of a password.
+func (h heldPassword) annotations() map[string]string {
+	if len(h.password) == 0 {
 		return nil
 	}
 	kept := map[string]string{

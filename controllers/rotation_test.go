@@ -22,24 +22,24 @@ func TestJudge(t *testing.T) {
 		name     string
 		asked    map[string]string
 		interval time.Duration
-		held     held
+		held     record
 		absent   bool
 		want     replacement
 	}{
-		{name: "nothing is asked for", held: held{issued: noon.Add(-10 * month)}},
+		{name: "nothing is asked for", held: record{issued: noon.Add(-10 * month)}},
 		{name: "no Secret", absent: true, want: replacement{due: true}},
 		{name: "no Secret any more, and a request", absent: true, asked: both("1", ""), want: replacement{due: true}},
 		{name: "by annotation", asked: both("1", ""), want: replacement{due: true, unhurried: true}},
-		{name: "by annotation, done", asked: both("1", ""), held: held{rotate: "1"}},
-		{name: "by annotation, again", asked: both("2", ""), held: held{rotate: "1"}, want: replacement{due: true, unhurried: true}},
-		{name: "the annotation was taken away", held: held{rotate: "1", leaked: "1"}},
+		{name: "by annotation, done", asked: both("1", ""), held: record{rotate: "1"}},
+		{name: "by annotation, again", asked: both("2", ""), held: record{rotate: "1"}, want: replacement{due: true, unhurried: true}},
+		{name: "the annotation was taken away", held: record{rotate: "1", leaked: "1"}},
 		{name: "leaked", asked: both("", "1"), want: replacement{due: true, atOnce: true}},
-		{name: "leaked, done", asked: both("", "1"), held: held{leaked: "1"}},
-		{name: "leaked, again", asked: both("", "2"), held: held{leaked: "1"}, want: replacement{due: true, atOnce: true}},
+		{name: "leaked, done", asked: both("", "1"), held: record{leaked: "1"}},
+		{name: "leaked, again", asked: both("", "2"), held: record{leaked: "1"}, want: replacement{due: true, atOnce: true}},
 		{name: "leaked beats the rest", asked: both("1", "1"), interval: time.Hour, want: replacement{due: true, atOnce: true}},
 		{name: "leaked and gone", asked: both("", "1"), absent: true, want: replacement{due: true, atOnce: true}},
-		{name: "the interval is not over", interval: month, held: held{issued: noon.Add(-month * 8 / 10)}},
-		{name: "the interval is over", interval: month, held: held{issued: noon.Add(-month)}, want: replacement{due: true, unhurried: true}},
+		{name: "the interval is not over", interval: month, held: record{issued: noon.Add(-month * 8 / 10)}},
+		{name: "the interval is over", interval: month, held: record{issued: noon.Add(-month)}, want: replacement{due: true, unhurried: true}},
 	} {
 		user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{Annotations: tc.asked}}
 		if tc.interval != 0 {
@@ -63,7 +63,7 @@ func TestReplacementAnswersWhatAskedForIt(t *testing.T) {
 	}}}
 	user.Spec.Rotation = &v1alpha1.Rotation{Interval: &metav1.Duration{Duration: 2 * time.Hour}, Overlap: &metav1.Duration{Duration: time.Hour}}
 	for _, r := range []replacement{{due: true, atOnce: true}, {due: true}} {
-		fresh := held{}.replaced(user, r, noon)
+		fresh := replacedBy(user, r, noon)
 		if again := judge(user, fresh, true, noon); again.due {
 			t.Errorf("%+v asks again: %+v", r, again)
 		}
@@ -89,7 +89,7 @@ func TestUsersRotateApart(t *testing.T) {
 	for i := range users {
 		user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{UID: types.UID(fmt.Sprint(i))}}
 		user.Spec.Rotation = &v1alpha1.Rotation{Interval: &metav1.Duration{Duration: interval}}
-		h := held{issued: noon}
+		h := record{issued: noon}
 		next := h.next(user)
 		if next != h.next(user) {
 			t.Fatal("it changes from look to look")
@@ -107,6 +107,20 @@ func TestUsersRotateApart(t *testing.T) {
 	}
 }
 
+// What was replaced works for the overlap, also where that is nearly as long as the interval.
+func TestNextRotationDoesNotCutTheOverlap(t *testing.T) {
+	t.Parallel()
+	for _, overlap := range []time.Duration{0, 50 * time.Hour, 95 * time.Hour, 99 * time.Hour} {
+		for i := range 100 {
+			user := &v1alpha1.RelayUser{ObjectMeta: metav1.ObjectMeta{UID: types.UID(fmt.Sprint(i))}}
+			user.Spec.Rotation = &v1alpha1.Rotation{Interval: &metav1.Duration{Duration: 100 * time.Hour}, Overlap: &metav1.Duration{Duration: overlap}}
+			if fresh := replacedBy(user, replacement{due: true}, noon); fresh.next(user).Before(fresh.previousUntil) {
+				t.Fatalf("with an overlap of %s the next rotation is after %s", overlap, fresh.next(user).Sub(noon))
+			}
+		}
+	}
+}
+
 func TestWhatSomebodyElseWroteInTheSecretCountsForNothing(t *testing.T) {
 	t.Parallel()
 	secret := secretNamed("shop", "app")
@@ -115,7 +129,7 @@ func TestWhatSomebodyElseWroteInTheSecretCountsForNothing(t *testing.T) {
 	secret.Annotations = map[string]string{
 		resources.IssuedAnnotation: "2020-01-01T00:00:00Z", v1alpha1.AnnotationLeaked: "1", v1alpha1.AnnotationRotate: "1",
 	}
-	if got := heldBy(secret); len(got.password) > 0 || !got.issued.Equal(noon) || got.leaked+got.rotate != "" || !got.previousUntil.IsZero() {
+	if got := passwordIn(secret); len(got.password) > 0 || !got.issued.Equal(noon) || got.leaked+got.rotate != "" || !got.previousUntil.IsZero() {
 		t.Errorf("it says %+v", got)
 	}
 }

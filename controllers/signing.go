@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmetav1 "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
@@ -13,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
@@ -92,24 +90,4 @@ func userOfSigning(_ context.Context, request client.Object) []reconcile.Request
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: user}}
-}
-
-// certificateNames are the names in client certificates that the relay takes a user by: that of
-// the key in its Secret, that of the one before during the overlap, and that of a key that is not
-// in the Secret yet, so that an app finds none there that the relay does not know.
-func (r *MailRelayReconciler) certificateNames(user *v1alpha1.RelayUser, known *proofs) []string {
-	if !resources.Uses(user, v1alpha1.KindClientCertificate) {
-		return nil
-	}
-	keys := known.keys
-	if next := r.Keys.of(user); next != nil {
-		keys = append(keys[:len(keys):len(keys)], next.name)
-	}
-	var names []string
-	for i, key := range keys {
-		if key != "" && !slices.Contains(keys[:i], key) {
-			names = append(names, resources.ClientName(user, key))
-		}
-	}
-	return names
 }

@@ -27,7 +27,8 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 	}
 	posting.tokens = tokens
 	if s.trustKnown {
-		posting.ca, posting.issuer, posting.clientCAs = string(s.bundle), resources.CAName(s.relay, s.trust.Signing()), string(s.clientCAs())
+		posting.ca, posting.clientCAs = string(s.bundle), string(s.clientCAs())
+		posting.issuer, posting.signsSince = resources.CAName(s.relay, s.trust.Signing()), signsSince(s)
 	}
 	if s.podsKnown && s.trustKnown {
 		posting.refused = refusedSenders(s)
@@ -45,6 +46,14 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 	}
 	r.Board.post(ctx, client.ObjectKeyFromObject(s.relay), *posting, all)
 	return nil
+}
+
+// signsSince is when the generation of the CA that signs began to: when the next one was made.
+func signsSince(s *scope) time.Time {
+	if next := s.trust.Next(); next != nil {
+		return next.NotBefore
+	}
+	return time.Time{}
 }
 
 // previousPasswords are those that still work, each with its newest use on any pod.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -70,8 +71,8 @@ func (r *MailRelayReconciler) labelsOf(ctx context.Context, s *scope, namespace 
 	return metadata.Labels, nil
 }
 
-// letIn adds a user to the scope when the access rules let it in and it has credentials; its
-// own loop makes them.
+// letIn adds a user to the scope when the access rules let it in and it can prove to be the user;
+// its own loop makes what it does so with.
 func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha1.RelayUser, source *proofSource) error {
 	if !user.DeletionTimestamp.IsZero() {
 		return nil
@@ -85,7 +86,7 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 		return nil
 	}
 	known, err := source.of(ctx, user)
-	if err != nil || known == nil || !known.complete(user) {
+	if err != nil || !known.complete(user) {
 		return err
 	}
 	if decision.Any() {
@@ -93,10 +94,12 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	}
 	granted.ID = string(user.UID)
 	granted.Passwords, granted.PreviousUntil = known.accepted()
-	granted.Certificates = r.certificateNames(user, known)
+	granted.Certificates, granted.CertificateEnds = known.certificates(user, known.nextKey)
 	granted.Require = requireOf(user)
-	if !granted.PreviousUntil.IsZero() {
-		s.again(granted.PreviousUntil.Sub(s.facts.Now))
+	for _, end := range []time.Time{granted.PreviousUntil, known.keyUntil} {
+		if !end.IsZero() {
+			s.again(end.Sub(s.facts.Now))
+		}
 	}
 	s.users = append(s.users, relayUser{object: user, secret: known.version, prepared: known.next.preparation, user: granted})
 	return nil

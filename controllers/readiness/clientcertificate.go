@@ -6,6 +6,8 @@ import "fmt"
 type ClientCertificate struct {
 	// Usable is set when the Secret holds one that an app can log in with meanwhile.
 	Usable bool
+	// Needed is set when the app cannot log in without one.
+	Needed bool
 	// CertManagerMissing is set when the kinds of cert-manager are not in the cluster.
 	CertManagerMissing bool
 	// Request is the CertificateRequest, with its namespace; empty when none is made yet.
@@ -14,9 +16,9 @@ type ClientCertificate struct {
 	Refusal string
 }
 
-// certificateSigned does not hold while an app has no certificate to log in with.
+// certificateSigned does not hold while an app needs a certificate to log in and has none.
 func certificateSigned(f *UserFacts) *finding {
-	if f.Client == nil || f.Client.Usable {
+	if f.Client == nil || f.Client.Usable || !f.Client.Needed {
 		return nil
 	}
 	if refused := certificateNotRefused(f); refused != nil {

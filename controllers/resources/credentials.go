@@ -16,17 +16,14 @@ type Credentials struct {
 	CA []byte
 	// Password is empty for a user who has none.
 	Password []byte
-	// Annotations say when they were made, and why.
+	// Annotations say when they were made, what they answer, and when those before end.
 	Annotations map[string]string
 	// Client is nil for a user who has no client certificate.
 	Client *ClientPair
 }
 
-// ClientPair is a client certificate with its key, both as PEM, and what is to be known of it.
-type ClientPair struct {
-	Certificate, Key []byte
-	Record           KeyRecord
-}
+// ClientPair is a client certificate with its key, both as PEM.
+type ClientPair struct{ Certificate, Key []byte }
 
 // CredentialsSecret is all that an app needs to submit mail, in the keys of the Service
 // Binding Specification. The URI carries no credentials: URIs end up in logs.
@@ -59,7 +56,6 @@ func CredentialsSecret(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, c Cr
 		WithType(corev1.SecretType(v1alpha1.SecretTypeSMTP))
 	if c.Client != nil {
 		data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey] = c.Client.Certificate, c.Client.Key
-		secret.WithAnnotations(c.Client.Record.annotations())
 	}
 	return secret.WithData(data)
 }
