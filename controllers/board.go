@@ -50,8 +50,8 @@ type posting struct {
 	noRoom map[types.NamespacedName]int
 	// refused are the senders of users that an upstream does not take mail from.
 	refused map[types.NamespacedName][]config.SenderReport
-	// previous are the old passwords that still work.
-	previous map[types.NamespacedName]previousPassword
+	// previous are the old credentials that still work, nil while it is not known who has some.
+	previous map[types.NamespacedName]oldCredentials
 }
 
 // loadedUser is what all ready pods know of a user.
@@ -66,18 +66,21 @@ type loadedUser struct {
 	certificates []string
 }
 
-// previousPassword is an old password that still works.
-type previousPassword struct {
+// oldCredentials are those of a user that were replaced and still work.
+type oldCredentials struct {
+	// until is when the old password ends; zero without one.
 	until time.Time
 	// used is when an app last logged in with it, to the minute; zero when none has since the
 	// pods started.
 	used time.Time
+	// keyUntil is when the old client certificate ends; zero without one.
+	keyUntil time.Time
 }
 
 // sameFor reports whether two postings say the same to a user.
 func (p *posting) sameFor(user types.NamespacedName, other *posting) bool {
 	return p.ca == other.ca && p.issuer == other.issuer && p.clientCAs == other.clientCAs && p.signsSince.Equal(other.signsSince) && p.tokens == other.tokens &&
-		p.previous[user] == other.previous[user] && p.sameRoom(user, other) && reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
+		p.previous[user] == other.previous[user] && (p.previous == nil) == (other.previous == nil) && p.sameRoom(user, other) && reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
 		reflect.DeepEqual(p.refused[user], other.refused[user])
 }
 
@@ -168,11 +171,13 @@ func (b *Board) leftOut(relay, user types.NamespacedName) (shard int, is bool) {
 	return shard, is
 }
 
-// previous is the old password of a user that still works, zero when there is none.
-func (b *Board) previous(relay, user types.NamespacedName) previousPassword {
+// previous are the old credentials of a user that still work. They are not known of a relay whose
+// users were not looked at since the operator started.
+func (b *Board) previous(relay, user types.NamespacedName) (old oldCredentials, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.relays[relay].previous[user]
+	previous := b.relays[relay].previous
+	return previous[user], previous != nil
 }
 
 // accepts reports whether all ready pods of a relay let a user in by this name in a certificate.

@@ -15,7 +15,7 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	again := loadedUser{secret: two.secret, generation: 2}
 	certified := loadedUser{secret: one.secret, generation: 1, certificates: []string{"URI:x"}}
 	type users = map[types.NamespacedName]loadedUser
-	previous := map[types.NamespacedName]previousPassword{a: {until: noon, used: noon}}
+	previous := map[types.NamespacedName]oldCredentials{a: {until: noon, used: noon}}
 	board := NewBoard()
 	for _, step := range []struct {
 		name  string
@@ -31,7 +31,8 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 		{"no room for one", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: two, b: one}, noRoom: map[types.NamespacedName]int{b: 0}}, []string{"b"}},
 		{"room again", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: two, b: one}}, []string{"b"}},
 		{"another spec", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}}, []string{"a"}},
-		{"an old one", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}, previous: map[types.NamespacedName]previousPassword{a: {until: noon}}}, []string{"a"}},
+		{"old ones are known", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}, previous: map[types.NamespacedName]oldCredentials{}}, []string{"a", "b"}},
+		{"an old one", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}, previous: map[types.NamespacedName]oldCredentials{a: {until: noon}}}, []string{"a"}},
 		{"it is used", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: one}, previous: previous}, []string{"a"}},
 		{"a certificate is accepted", posting{ca: "CA", issuer: "relay-ca-2", loaded: users{a: again, b: certified}, previous: previous}, []string{"b"}},
 	} {
@@ -53,7 +54,13 @@ func TestBoardWakesOnlyThoseConcerned(t *testing.T) {
 	if !board.accepts(relay, b, "URI:x") || board.accepts(relay, a, "URI:x") {
 		t.Error("the board does not tell whose certificate is accepted")
 	}
+	if old, known := board.previous(relay, a); !known || old != previous[a] {
+		t.Errorf("old credentials are %+v, known: %v", old, known)
+	}
 	board.forget(relay)
+	if _, known := board.previous(relay, a); known {
+		t.Error("old credentials of a relay that is gone are known")
+	}
 	if _, known := board.ca(relay); known || board.hasLoaded(relay, a, two.secret, 2) {
 		t.Error("a relay that is gone is still on the board")
 	}

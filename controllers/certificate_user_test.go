@@ -12,10 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
-	"github.com/mailrelay-dev/mailrelay-operator/controllers/apply"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/trust"
 	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
@@ -250,28 +248,11 @@ func TestRefusedCertificateIsExplainedToTheOwnerOfTheRelayAlone(t *testing.T) {
 // operator would have written it long ago.
 func (c *cluster) age(t *testing.T, relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser) (until time.Time) {
 	t.Helper()
-	ca, err := caOf(t.Context(), c, types.NamespacedName{Namespace: relay.Namespace, Name: "relay-ca-1"})
-	if err != nil || ca == nil {
-		t.Fatal(ca, err)
-	}
-	secret := secretNamed(user.Namespace, resources.CredentialsName(user))
-	c.mustGet(t, secret)
-	pair, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"])
-	if err != nil {
-		t.Fatal(err)
-	}
 	until = time.Now().AddDate(0, 0, 20).Truncate(time.Second)
-	certificate, err := signClient(ca, pair.Leaf.URIs, pair.Leaf.PublicKey, time.Now().AddDate(0, 0, -70), until)
-	if err != nil {
-		t.Fatal(err)
-	}
-	aged := resources.CredentialsSecret(relay, user, resources.Credentials{
-		CA: secret.Data["certificates"], Client: &resources.ClientPair{Certificate: certificate, Key: secret.Data["tls.key"]},
+	c.rewrite(t, relay, user, resources.Credentials{
+		Client:      c.certify(t, relay, user, time.Now().AddDate(0, 0, -70), until),
 		Annotations: map[string]string{resources.KeyAnnotation: c.keyRecord(t, user).String()},
 	})
-	if _, err := (&apply.Applier{Client: c, Live: c}).Apply(t.Context(), user, aged); err != nil {
-		t.Fatal(err)
-	}
 	return until
 }
 
@@ -320,6 +301,19 @@ func TestRenewedCertificateIsKnownBeforeItIsWrittenAndTheOldOneWorksOn(t *testin
 	if got := c.endOf(t, relay, user, old); !got.Equal(until) {
 		t.Errorf("the old one is taken until %v, want its end %v", got, until)
 	}
+	eventually(t, "status", func() error {
+		c.mustGet(t, user)
+		now, record := certificateOf(user), c.keyRecord(t, user)
+		if now == nil || now.PreviousUntil == nil || !now.PreviousUntil.Time.Equal(until) || !now.Issued.Time.Equal(record.Issued) ||
+			now.Next.Sub(record.Issued) < 53*day || now.NotAfter.Sub(record.Issued) < 89*day || user.Status.Rotation.Issued != nil {
+			return fmt.Errorf("certificate is %+v in %+v", now, user.Status.Rotation)
+		}
+		return nil
+	})
+	if e := c.awaitEvent(t, namespace, "Rotated"); !strings.Contains(e.Note, "the client certificate in Secret app was replaced, since its certificate ends at") ||
+		!strings.Contains(e.Note, "works until "+until.UTC().Format(time.RFC3339)) {
+		t.Errorf("event: %s", e.Note)
+	}
 	for range 5 {
 		c.mustGet(t, user)
 		if ready := user.Status.Conditions[0]; ready.Status != metav1.ConditionTrue {
@@ -339,124 +333,11 @@ func TestKeyThatIsAskedForOverlapsAsRotationSays(t *testing.T) {
 	fresh := c.awaitNewKey(t, user, old)
 	c.awaitNames(t, relay, user, fresh.name, old.name)
 	c.awaitNames(t, relay, user, fresh.name)
+	c.awaitEvent(t, namespace, "PreviousEnded")
 	c.change(t, user, func() { user.Annotations = map[string]string{"test/pass": "1"} })
 	time.Sleep(500 * time.Millisecond)
 	if now, err := c.certificate(t, user); err != nil || now.key != fresh.key {
 		t.Errorf("the key is %s, %v; one was asked for and two were made", now.key, err)
-	}
-}
-
-func TestLeakedKeyEndsAtOnce(t *testing.T) {
-	c, namespace := onCluster(t)
-	relay, _ := c.readyRelay(t, namespace, nil)
-	user := newCertificateUser(namespace, "app", relay)
-	old := c.readyCertificateUser(t, relay, user)
-	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	// Even when no other can be made now.
-	c.change(t, space, func() { space.Labels[deniedLabel] = "yes" })
-	c.change(t, user, func() { user.Annotations = map[string]string{v1alpha1.AnnotationLeaked: "1"} })
-	c.awaitUnknown(t, relay, "app."+namespace)
-	message := c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "CertificateRefused")
-	if !strings.Contains(message, "no policy allows it") || !strings.Contains(message, namespace+"/relay-client-") {
-		t.Errorf("message = %q", message)
-	}
-	c.awaitCondition(t, user, v1alpha1.ConditionStalled, metav1.ConditionTrue, "CertificateRefused")
-
-	c.change(t, space, func() { delete(space.Labels, deniedLabel) })
-	left := c.requests(t, namespace)
-	if len(left) != 1 {
-		t.Fatalf("there are %d requests, want the one that was denied", len(left))
-	}
-	if err := c.Delete(t.Context(), &left[0]); err != nil {
-		t.Fatal(err)
-	}
-	fresh := c.awaitNewKey(t, user, old)
-	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
-	c.awaitNames(t, relay, user, fresh.name)
-}
-
-// What an app's team writes into its Secret gives it no other identity, and is put right. Apps
-// that have the old pair in memory have time to read the new one.
-func TestCertificateInASecretThatWasChangedIsMadeAnew(t *testing.T) {
-	c, namespace := onCluster(t)
-	relay, _ := c.readyRelay(t, namespace, nil)
-	user, other := newCertificateUser(namespace, "app", relay), newCertificateUser(namespace, "other", relay)
-	old := c.readyCertificateUser(t, relay, user)
-	foreign := c.readyCertificateUser(t, relay, other)
-	theirs := secretNamed(namespace, "other")
-	c.mustGet(t, theirs)
-	c.editSecret(t, namespace, func(secret *corev1.Secret) {
-		secret.Data["tls.crt"], secret.Data["tls.key"] = theirs.Data["tls.crt"], theirs.Data["tls.key"]
-		secret.Annotations[resources.KeyAnnotation] = theirs.Annotations[resources.KeyAnnotation]
-	})
-	fresh := c.awaitNewKey(t, user, old)
-	c.awaitNames(t, relay, user, fresh.name, old.name)
-	if end, issued := c.endOf(t, relay, user, old), c.keyRecord(t, user).Issued; !end.Equal(issued.Add(defaultOverlap)) {
-		t.Errorf("the old one, replaced at %s, ends at %s", issued, end)
-	}
-	c.awaitNames(t, relay, other, foreign.name)
-	c.awaitEvent(t, namespace, "CredentialsRestored")
-}
-
-func TestAppsWithACertificateGoOnWhenTheirSecretIsDeleted(t *testing.T) {
-	c, namespace := onCluster(t)
-	relay, _ := c.readyRelay(t, namespace, nil)
-	user := newCertificateUser(namespace, "app", relay)
-	old := c.readyCertificateUser(t, relay, user)
-	// Even while no other can be made.
-	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	c.change(t, space, func() { space.Labels[heldLabel] = "yes" })
-	if err := c.Delete(t.Context(), secretNamed(namespace, "app")); err != nil {
-		t.Fatal(err)
-	}
-	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "SigningCertificate")
-	if known := c.known(t, relay, "app."+namespace); known == nil || known.Certificates[0] != old.name {
-		t.Fatalf("the relay knows %+v", known)
-	}
-	c.change(t, space, func() { delete(space.Labels, heldLabel) })
-	fresh := c.awaitNewKey(t, user, old)
-	c.awaitNames(t, relay, user, fresh.name, old.name)
-}
-
-// The relay's loop ends a key that leaked, whatever keeps the user's own from replacing it.
-func TestLeakedKeyEndsWhateverBecomesOfItsSecret(t *testing.T) {
-	for name, trouble := range map[string]func(*testing.T, *cluster, *v1alpha1.MailRelay, *v1alpha1.RelayUser){
-		"the Secret was deleted": func(t *testing.T, c *cluster, _ *v1alpha1.MailRelay, user *v1alpha1.RelayUser) {
-			if err := c.Delete(t.Context(), secretNamed(user.Namespace, "app")); err != nil {
-				t.Fatal(err)
-			}
-			c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "CertificateRefused")
-		},
-		"a foreign Secret has the name": func(t *testing.T, c *cluster, _ *v1alpha1.MailRelay, user *v1alpha1.RelayUser) {
-			eventually(t, "the name is taken", func() error {
-				if err := c.Delete(t.Context(), secretNamed(user.Namespace, "app")); err != nil {
-					return err
-				}
-				return c.Create(t.Context(), secretNamed(user.Namespace, "app"))
-			})
-		},
-		"the relay drains": func(t *testing.T, c *cluster, relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser) {
-			if err := c.Delete(t.Context(), relay); err != nil {
-				t.Fatal(err)
-			}
-			c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionFalse, "RelayMissing")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c, namespace := onCluster(t)
-			relay, pods := c.readyRelay(t, namespace, nil)
-			c.fleet.change(keyOf(pods[0]), func(r *config.Report) { r.Queue.Messages = 1 })
-			user := newCertificateUser(namespace, "app", relay)
-			old := c.readyCertificateUser(t, relay, user)
-			space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-			c.change(t, space, func() { space.Labels[deniedLabel] = "yes" })
-			trouble(t, c, relay, user)
-			if known := c.known(t, relay, "app."+namespace); known == nil || !slices.Contains(known.Certificates, old.name) {
-				t.Fatalf("the trouble alone ends the key: %+v", known)
-			}
-			c.annotate(t, user, v1alpha1.AnnotationLeaked, "1")
-			c.awaitUnknown(t, relay, "app."+namespace)
-		})
 	}
 }
 

@@ -35,6 +35,8 @@ type newKey struct {
 	request     []byte
 	requestName string
 	made        time.Time
+	// first is set when the user had none before.
+	first bool
 	// used is set when it is in the Secret: it is kept until the relay's loop has seen it there.
 	used bool
 }
@@ -60,7 +62,7 @@ func (k *keyring) make(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, sign
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
 	}
-	fresh := &newKey{user: user.UID, relay: relayRef(user), signer: signer, key: key, made: now}
+	fresh := &newKey{user: user.UID, relay: relayRef(user), signer: signer, key: key, made: now, first: certificateOf(user) == nil}
 	if fresh.name, err = resources.KeyName(key.Public()); err != nil {
 		return nil, err
 	}

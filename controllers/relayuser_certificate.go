@@ -45,7 +45,10 @@ func (r *RelayUserReconciler) renewKey(ctx context.Context, s *userScope, live *
 	}
 	s.fresh = s.fresh || !accepted && s.facts.Client.Needed
 	s.facts.Client = nil
-	return h.replaced(s.user, fresh, signer.issuer, due, now), due, nil
+	due.first = h.issued.IsZero() && r.Keys.of(s.user).first
+	h = h.replaced(s.user, fresh, signer.issuer, due, now)
+	s.wakeAt(now, h.next(s.user, signer), h.pair.leaf.NotAfter)
+	return h, due, nil
 }
 
 // needsCertificate reports whether a user cannot log in without a certificate.

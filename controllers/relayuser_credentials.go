@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
@@ -59,8 +60,8 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 	if dueKey.due {
 		r.Keys.use(client.ObjectKeyFromObject(s.user), key.pair.name)
 	}
-	r.showRotation(s, password)
-	r.tellOfCredentials(s, password, duePassword, edit)
+	r.showRotation(s, password, key)
+	r.tellOfCredentials(s, edit, replaced{"password", duePassword, password.previousUntil}, replaced{"client certificate", dueKey, key.previousUntil})
 	return failure
 }
 
@@ -91,6 +92,7 @@ func (r *RelayUserReconciler) renew(ctx context.Context, s *userScope, h heldPas
 	var password []byte
 	switch {
 	case !due.due:
+		s.wakeAt(now, h.next(s.user))
 		return heldPassword{h.kept(s.user), h.password}, replacement{}
 	case due.unhurried:
 		next := r.Board.prepare(ctx, relay, user)
@@ -103,7 +105,10 @@ func (r *RelayUserReconciler) renew(ctx context.Context, s *userScope, h heldPas
 		s.fresh = true
 		password = newPassword()
 	}
-	return heldPassword{replacedBy(s.user, due, now), password}, due
+	due.first = !hadPassword(s.before)
+	fresh := heldPassword{replacedBy(s.user, due, now), password}
+	s.wakeAt(now, fresh.next(s.user))
+	return fresh, due
 }
 
 // writeCredentials writes the Secret. One that somebody made immutable, or of another type, can
@@ -139,6 +144,7 @@ func fixed(secret *corev1.Secret) bool {
 }
 
 // leaveCredentials changes nothing while the relay is paused: it would not come to know of it.
+// What is due meanwhile is told.
 func (r *RelayUserReconciler) leaveCredentials(s *userScope, live *corev1.Secret) {
 	s.facts.RelayPaused = true
 	if live == nil {
@@ -146,8 +152,28 @@ func (r *RelayUserReconciler) leaveCredentials(s *userScope, live *corev1.Secret
 	}
 	s.secret = live
 	s.facts.SecretWritten = true
-	if h := passwordIn(live); resources.Uses(s.user, v1alpha1.KindPassword) {
-		s.facts.RotationDue = judge(s.user, h.record, len(h.password) > 0, r.Now()).due
+	now := r.Now()
+	if resources.Uses(s.user, v1alpha1.KindPassword) {
+		h := passwordIn(live)
+		s.leave("password", judge(s.user, h.record, len(h.password) > 0, now))
+		s.wakeAt(now, h.next(s.user))
+	}
+	if resources.Uses(s.user, v1alpha1.KindClientCertificate) {
+		signer := r.Board.signer(relayRef(s.user))
+		h := keyIn(s.user, live, signer, now)
+		s.leave("client certificate", h.judge(s.user, signer, now))
+		if h.pair != nil {
+			s.wakeAt(now, h.next(s.user, signer), h.pair.leaf.NotAfter)
+		} else if needsCertificate(s.user) {
+			s.facts.SecretWritten = false
+		}
+	}
+}
+
+// leave notes what a paused relay keeps from being replaced.
+func (s *userScope) leave(what string, due replacement) {
+	if due.due {
+		s.facts.Due = append(s.facts.Due, fmt.Sprintf("the %s, %s", what, due.why))
 	}
 }
 

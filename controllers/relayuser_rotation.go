@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,22 +16,42 @@ import (
 const lateUse = time.Hour
 
 // showRotation puts into status when the credentials were made and what is left of the old ones.
-func (r *RelayUserReconciler) showRotation(s *userScope, h heldPassword) {
-	if h.issued.IsZero() {
-		s.user.Status.Rotation = nil
-		return
-	}
-	status := &v1alpha1.RotationStatus{Issued: &metav1.Time{Time: h.issued}}
-	if next := h.next(s.user); !next.IsZero() {
-		status.Next = &metav1.Time{Time: next}
-		if !s.facts.Rotating {
-			s.again(next.Sub(r.Now()))
+// While that is not known, it is what it was.
+func (r *RelayUserReconciler) showRotation(s *userScope, password heldPassword, key heldKey) {
+	old, known := r.Board.previous(relayRef(s.user), client.ObjectKeyFromObject(s.user))
+	status := v1alpha1.RotationStatus{}
+	if len(password.password) > 0 {
+		status.Issued, status.Next = timeOf(password.issued), timeOf(password.next(s.user))
+		switch {
+		case !known:
+			status.Previous = previousOf(s.before)
+		case !old.until.IsZero():
+			status.Previous = &v1alpha1.PreviousCredentials{Until: metav1.NewTime(old.until), LastUsed: lastUse(s, password, old.used)}
 		}
 	}
-	if previous := r.Board.previous(relayRef(s.user), client.ObjectKeyFromObject(s.user)); !previous.until.IsZero() {
-		status.Previous = &v1alpha1.PreviousCredentials{Until: metav1.NewTime(previous.until), LastUsed: lastUse(s, h, previous.used)}
+	if key.pair != nil {
+		status.Certificate = &v1alpha1.CertificateRotation{
+			Issued:        metav1.NewTime(key.issued),
+			Next:          metav1.NewTime(key.next(s.user, r.Board.signer(relayRef(s.user)))),
+			NotAfter:      metav1.NewTime(key.pair.leaf.NotAfter),
+			PreviousUntil: timeOf(old.keyUntil),
+		}
+		if before := certificateOf(s.before); before != nil && !known {
+			status.Certificate.PreviousUntil = before.PreviousUntil
+		}
 	}
-	s.user.Status.Rotation = status
+	s.user.Status.Rotation = nil
+	if status != (v1alpha1.RotationStatus{}) {
+		s.user.Status.Rotation = &status
+	}
+}
+
+// timeOf is nil for the zero time.
+func timeOf(at time.Time) *metav1.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: at}
 }
 
 // lastUse is the newest that is known: pods forget when they restart, and status does not. A pod
@@ -52,27 +73,62 @@ func previousOf(user *v1alpha1.RelayUser) *v1alpha1.PreviousCredentials {
 	return user.Status.Rotation.Previous
 }
 
-// tellOfCredentials records that the Secret was put right, or has a new password. The first one
-// that a user gets is no news.
-func (r *RelayUserReconciler) tellOfCredentials(s *userScope, h heldPassword, done replacement, e edit) {
-	old := "the one before works until " + h.previousUntil.Format(time.RFC3339)
-	if done.atOnce {
-		old = "the one before has ended, and so do the sessions that logged in with it"
+func certificateOf(user *v1alpha1.RelayUser) *v1alpha1.CertificateRotation {
+	if user.Status.Rotation == nil {
+		return nil
 	}
-	switch {
-	case len(e.what) > 0 && done.due:
+	return user.Status.Rotation.Certificate
+}
+
+func hadPassword(user *v1alpha1.RelayUser) bool {
+	return user.Status.Rotation != nil && user.Status.Rotation.Issued != nil
+}
+
+// replaced is what became of one kind of credentials.
+type replaced struct {
+	what string
+	replacement
+	// until is when the one before ends.
+	until time.Time
+}
+
+// old tells of the one before.
+func (r *replaced) old() string {
+	if r.atOnce {
+		return "the one before has ended, and so do the sessions that logged in with it"
+	}
+	return "the one before works until " + r.until.Format(time.RFC3339)
+}
+
+// tellOfCredentials records that the Secret was put right, or has new credentials. The first ones
+// that a user gets are no news.
+func (r *RelayUserReconciler) tellOfCredentials(s *userScope, e edit, done ...replaced) {
+	var fresh []string
+	for i := range done {
+		one := &done[i]
+		switch {
+		case !one.due:
+		case len(e.what) > 0 && one.first:
+			fresh = append(fresh, fmt.Sprintf("; there is a new %s in it", one.what))
+		case len(e.what) > 0:
+			fresh = append(fresh, fmt.Sprintf("; there is a new %s in it, and %s", one.what, one.old()))
+		case !one.first:
+			r.Events.Eventf(s.user, nil, corev1.EventTypeNormal, "Rotated", "Rotate",
+				"the %s in Secret %s was replaced, %s; %s", one.what, s.secret.Name, one.why, one.old())
+		}
+	}
+	if len(e.what) > 0 {
 		r.Events.Eventf(s.user, nil, corev1.EventTypeWarning, "CredentialsRestored", "Restore",
-			"%s; there is a new password in it, and %s", e.sentence(s.secret.Name), old)
-	case len(e.what) > 0:
-		r.Events.Eventf(s.user, nil, corev1.EventTypeWarning, "CredentialsRestored", "Restore", "%s", e.sentence(s.secret.Name))
-	case done.due && s.before.Status.Binding != nil:
-		r.Events.Eventf(s.user, nil, corev1.EventTypeNormal, "Rotated", "Rotate",
-			"the password in Secret %s was replaced, %s; %s", s.secret.Name, done.why, old)
+			"%s%s", e.sentence(s.secret.Name), strings.Join(fresh, ""))
 	}
 }
 
-// recordEnd tells when the old password has ended, and whether an app may be left without one.
+// recordEnd tells when old credentials have ended, and whether an app may be left without them.
 func (r *RelayUserReconciler) recordEnd(s *userScope) {
+	was, is := certificateOf(s.before), certificateOf(s.user)
+	if was != nil && was.PreviousUntil != nil && (is == nil || is.PreviousUntil == nil) {
+		r.Events.Eventf(s.user, nil, corev1.EventTypeNormal, "PreviousEnded", "Rotate", "the old client certificate has ended")
+	}
 	ended := previousOf(s.before)
 	if ended == nil || previousOf(s.user) != nil {
 		return

@@ -32,6 +32,9 @@ func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	c.awaitAccepted(t, relay, user, c.awaitNewPassword(t, user, first), first)
 	c.readyCertificateUser(t, relay, newCertificateUser(namespace, "certified", relay))
 	settled := c.settle(t, namespace)
+	if c.mustGet(t, user); previousOf(user) == nil {
+		t.Fatal("no old password is there to be forgotten")
+	}
 	stopOperator()
 	time.Sleep(500 * time.Millisecond)
 	before := len(c.writes.in(namespace))
@@ -47,6 +50,9 @@ func TestOperatorThatRestartsWritesNothing(t *testing.T) {
 	}
 	if writes := c.writes.in(namespace)[before:]; len(writes) > 0 {
 		t.Errorf("it wrote:\n%s", strings.Join(writes, "\n"))
+	}
+	if c.mustGet(t, user); previousOf(user) == nil || tells(c.eventsOf(t, namespace), "PreviousEnded") {
+		t.Error("the old password is said to have ended")
 	}
 	// It is at work all the same.
 	second := newUser(namespace, "second", relay)

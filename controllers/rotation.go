@@ -79,6 +79,8 @@ type replacement struct {
 	unhurried bool
 	// renewal lets the old ones work until they end by themselves.
 	renewal bool
+	// first is set when there were none before, as far as is known.
+	first bool
 	// why is the rest of a sentence that begins with "it was replaced".
 	why string
 }

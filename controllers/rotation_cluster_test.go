@@ -320,3 +320,32 @@ func TestOverlapMustBeShorterThanTheInterval(t *testing.T) {
 	user.Spec.Rotation.Overlap = &metav1.Duration{Duration: time.Hour}
 	c.mustCreate(t, user)
 }
+
+// The first password is no news, whatever the user had besides, and no password works on.
+func TestPasswordThatIsAddedReplacesNone(t *testing.T) {
+	c, namespace := onCluster(t)
+	relay, _ := c.readyRelay(t, namespace, nil)
+	user := accountUser(namespace, "app", relay)
+	c.mustCreate(t, user)
+	c.awaitCondition(t, user, v1alpha1.ConditionReady, metav1.ConditionTrue, "CredentialsReady")
+	c.change(t, user, func() { user.Spec.Authentication.Password = &v1alpha1.PasswordAuthentication{} })
+	c.awaitAccepted(t, relay, user, c.awaitNewPassword(t, user, ""))
+	c.settle(t, namespace)
+	if told := c.eventsOf(t, namespace); tells(told, "Rotated") {
+		t.Errorf("events are %+v", told)
+	}
+	// A rotation that is under way ends with its kind.
+	pod := c.newPod(relay, 1)
+	c.mustCreate(t, pod)
+	c.changeStatus(t, pod, func() { pod.Status = runningStatus("10.98.0.2") })
+	c.annotate(t, user, v1alpha1.AnnotationRotate, "1")
+	c.awaitCondition(t, user, v1alpha1.ConditionReconciling, metav1.ConditionTrue, "Rotating")
+	c.change(t, user, func() { user.Spec.Authentication.Password = nil })
+	c.awaitAccepted(t, relay, user)
+	c.change(t, user, func() { user.Spec.Authentication.Password = &v1alpha1.PasswordAuthentication{} })
+	c.awaitAccepted(t, relay, user, c.awaitNewPassword(t, user, ""))
+	c.settle(t, namespace)
+	if err := c.accepts(t, relay, user, c.passwordOf(t, user)); err != nil {
+		t.Error(err)
+	}
+}

@@ -34,7 +34,7 @@ func (r *MailRelayReconciler) publish(ctx context.Context, s *scope) error {
 		posting.refused = refusedSenders(s)
 	}
 	if s.usersKnown {
-		posting.loaded, posting.noRoom, posting.previous = loadedUsers(s), leftOut(s), previousPasswords(s)
+		posting.loaded, posting.noRoom, posting.previous = loadedUsers(s), leftOut(s), previousCredentials(s)
 	}
 	// The users of a paused relay are not looked at, and get no new credentials.
 	if posting.issuer == "" || posting.loaded == nil && !s.relay.Spec.Paused {
@@ -56,8 +56,8 @@ func signsSince(s *scope) time.Time {
 	return time.Time{}
 }
 
-// previousPasswords are those that still work, each with its newest use on any pod.
-func previousPasswords(s *scope) map[types.NamespacedName]previousPassword {
+// previousCredentials are those that still work, each password with its newest use on any pod.
+func previousCredentials(s *scope) map[types.NamespacedName]oldCredentials {
 	used := map[string]time.Time{}
 	for i := range s.facts.Pods {
 		if report := s.facts.Pods[i].Report; report != nil {
@@ -68,10 +68,18 @@ func previousPasswords(s *scope) map[types.NamespacedName]previousPassword {
 			}
 		}
 	}
-	previous := map[types.NamespacedName]previousPassword{}
+	previous := map[types.NamespacedName]oldCredentials{}
 	for i := range s.users {
-		if user := &s.users[i]; !user.user.PreviousUntil.IsZero() {
-			previous[client.ObjectKeyFromObject(user.object)] = previousPassword{until: user.user.PreviousUntil, used: used[user.user.Name]}
+		user := &s.users[i]
+		old := oldCredentials{until: user.user.PreviousUntil}
+		if !old.until.IsZero() {
+			old.used = used[user.user.Name]
+		}
+		for _, end := range user.user.CertificateEnds {
+			old.keyUntil = end.Until
+		}
+		if old != (oldCredentials{}) {
+			previous[client.ObjectKeyFromObject(user.object)] = old
 		}
 	}
 	return previous

@@ -85,20 +85,37 @@ type Rotation struct {
 	Overlap *metav1.Duration `json:"overlap,omitempty"`
 }
 
-// RotationStatus is what the credentials are at.
+// RotationStatus is what the credentials are at. All but certificate is about the password.
 type RotationStatus struct {
-	// issued is when the present ones were made.
+	// issued is when the present password was made.
 	// +optional
 	Issued *metav1.Time `json:"issued,omitempty"`
-	// next is when spec.rotation.interval replaces them.
+	// next is when spec.rotation.interval replaces it.
 	// +optional
 	Next *metav1.Time `json:"next,omitempty"`
 	// previous is the old password, while it still works.
 	// +optional
 	Previous *PreviousCredentials `json:"previous,omitempty"`
+	// certificate is what the client certificate is at, where the Secret holds one.
+	// +optional
+	Certificate *CertificateRotation `json:"certificate,omitempty"`
 }
 
-// PreviousCredentials still work for a while.
+// CertificateRotation is what a client certificate is at.
+type CertificateRotation struct {
+	// issued is when the present one was written to the Secret.
+	Issued metav1.Time `json:"issued"`
+	// next is when it is replaced: because of its age, of spec.rotation.interval, or since another
+	// generation of the relay's CA signs.
+	Next metav1.Time `json:"next"`
+	// notAfter is when it ends.
+	NotAfter metav1.Time `json:"notAfter"`
+	// previousUntil is when the old one ends; missing when it no longer works.
+	// +optional
+	PreviousUntil *metav1.Time `json:"previousUntil,omitempty"`
+}
+
+// PreviousCredentials are an old password that still works for a while.
 type PreviousCredentials struct {
 	// until is when they end.
 	Until metav1.Time `json:"until"`

@@ -23,8 +23,8 @@ type UserFacts struct {
 	NotOurs []string
 	// Rotating is set while the pods learn of a new password that apps cannot read yet.
 	Rotating bool
-	// RotationDue is set when new credentials are due that a paused relay does not get.
-	RotationDue bool
+	// Due are the credentials, with why, that would be replaced if the relay were not paused.
+	Due []string
 	// RelayPaused is set while nothing of the relay and its users is changed.
 	RelayPaused bool
 	// CAKnown is set when the relay has a CA for apps to trust.
@@ -149,11 +149,11 @@ func relayGoesOn(f *UserFacts) *finding {
 }
 
 func rotationGoesOn(f *UserFacts) *finding {
-	if !f.RelayPaused || !f.RotationDue {
+	if !f.RelayPaused || len(f.Due) == 0 {
 		return nil
 	}
 	return &finding{reason: "RelayPaused", message: fmt.Sprintf(
-		"a new password is due, and the old one goes on while MailRelay %s is paused: set its spec.paused to false", f.Relay)}
+		"while MailRelay %s is paused nothing is replaced, and what is old goes on; due are %s: set its spec.paused to false", f.Relay, strings.Join(f.Due, "; "))}
 }
 
 func nextPasswordLoaded(f *UserFacts) *finding {

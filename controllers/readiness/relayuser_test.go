@@ -27,7 +27,7 @@ func TestRelayUser(t *testing.T) {
 		{"no CA yet", func(f *UserFacts) { f.CAKnown, f.SecretWritten, f.Loaded = false, false, false }, "WaitingForCertificate", no, yes, no},
 		{"relay paused", func(f *UserFacts) { f.RelayPaused, f.SecretWritten, f.Loaded = true, false, false }, "RelayPaused", no, no, yes},
 		{"relay paused later", func(f *UserFacts) { f.RelayPaused = true }, "CredentialsReady", yes, no, no},
-		{"rotation due while paused", func(f *UserFacts) { f.RelayPaused, f.RotationDue = true, true }, "CredentialsReady", yes, no, yes},
+		{"rotation due while paused", func(f *UserFacts) { f.RelayPaused, f.Due = true, []string{"the password, since it has leaked"} }, "CredentialsReady", yes, no, yes},
 		{"rotating", func(f *UserFacts) { f.Rotating = true }, "CredentialsReady", yes, yes, no},
 		{"not written", func(f *UserFacts) { f.SecretWritten, f.Loaded = false, false }, "WritingCredentials", no, no, no},
 		{"tokens", func(f *UserFacts) { f.Tokens = &Tokens{Verifiable: true} }, "CredentialsReady", yes, no, no},
