@@ -177,8 +177,8 @@ func (s *site) waitPair(t *testing.T, old string) (pair string) {
 	return pair
 }
 
-// ageCertificate puts a certificate of the same key into the Secret that has only days left, and
-// returns the pair.
+// ageCertificate puts a certificate of the same key into the Secret that has only days left, as if
+// the operator had long ago, and returns the pair.
 func (s *site) ageCertificate(t *testing.T) string {
 	t.Helper()
 	var ca, secret corev1.Secret
@@ -202,6 +202,6 @@ func (s *site) ageCertificate(t *testing.T) string {
 		}
 		secret.Data["tls.crt"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: aged})
 		pair = string(bytes.Join([][]byte{secret.Data["tls.crt"], secret.Data["tls.key"]}, nil))
-	})
+	}, client.FieldOwner("mailrelay-operator"))
 	return pair
 }

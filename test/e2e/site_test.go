@@ -77,14 +77,14 @@ func (s *site) get(t *testing.T, name string, into client.Object) {
 }
 
 // change alters an object as often as it takes to be the one who wrote last.
-func (s *site) change(t *testing.T, name string, object client.Object, alter func()) {
+func (s *site) change(t *testing.T, name string, object client.Object, alter func(), as ...client.UpdateOption) {
 	t.Helper()
 	waitFor(t, 10*time.Second, "change of "+name, func(ctx context.Context) (bool, string) {
 		if err := s.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, object); err != nil {
 			return false, err.Error()
 		}
 		alter()
-		err := s.Update(ctx, object)
+		err := s.Update(ctx, object, as...)
 		if err != nil && !apierrors.IsConflict(err) {
 			t.Fatalf("changing %T %s: %v", object, name, err)
 		}
