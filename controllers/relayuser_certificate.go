@@ -24,6 +24,10 @@ func (r *RelayUserReconciler) renewKey(ctx context.Context, s *userScope, live *
 		return heldKey{}, replacement{}, nil
 	}
 	signer, now := r.Board.signer(relay), r.Now()
+	if live != nil {
+		// Also one whose write was taken for a failure.
+		r.Keys.use(user, keyName(live.Data[corev1.TLSCertKey]))
+	}
 	h := keyIn(s.user, live, signer, now)
 	due := h.judge(s.user, signer, now)
 	if !due.due {
