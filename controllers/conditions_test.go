@@ -26,6 +26,7 @@ func TestEventsTellOfChangesOnce(t *testing.T) {
 		{"not stalled at first sight", nil, []metav1.Condition{condition("Stalled", no, "NotStalled", "a")}, nil},
 		{"bad at first sight", nil, []metav1.Condition{missing}, []string{"Warning UpstreamSecretMissing create it"}},
 		{"work in progress is no warning", nil, []metav1.Condition{condition("CertificateReady", no, "Issuing", "a")}, []string{"Normal Issuing a"}},
+		{"signing is no warning", nil, []metav1.Condition{condition("Ready", no, "SigningCertificate", "a")}, []string{"Normal SigningCertificate a"}},
 		{"said once", nil, []metav1.Condition{missing, condition("Ready", no, "UpstreamSecretMissing", "create it")}, []string{"Warning UpstreamSecretMissing create it"}},
 		{"the same again", []metav1.Condition{missing}, []metav1.Condition{condition("UpstreamReady", no, "UpstreamSecretMissing", "other words")}, nil},
 		{"not ready for what was told",

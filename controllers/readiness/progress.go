@@ -9,6 +9,7 @@ var inProgress = map[string]bool{
 	"PolicyMissing":         true,
 	"WritingCredentials":    true,
 	"LoadingCredentials":    true,
+	"SigningCertificate":    true,
 	"QueueNotEmpty":         true,
 	"Removing":              true,
 }
