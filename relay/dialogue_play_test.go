@@ -24,9 +24,10 @@ type player struct {
 	// raw is the connection below TLS.
 	raw, conn net.Conn
 	in        *bufio.Reader
-	// certificates are what the client shows, encrypted is the state of TLS.
-	certificates []tls.Certificate
-	encrypted    tls.ConnectionState
+	// show is how the client shows its certificate, nil when it has none; encrypted is the state
+	// of TLS.
+	show      func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	encrypted tls.ConnectionState
 	// out is what the client says next, in one write.
 	out []byte
 	// patience is how long anything may take that is to happen.
@@ -205,7 +206,7 @@ func (p *player) startTLS() error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.patience)
 	defer cancel()
 	config := p.stage.tlsConfig()
-	config.Certificates = p.certificates
+	config.GetClientCertificate = p.show
 	encrypted := tls.Client(p.raw, config)
 	_ = p.raw.SetDeadline(time.Time{})
 	if err := encrypted.HandshakeContext(ctx); err != nil {

@@ -23,8 +23,10 @@ type script struct {
 	begin string
 	// login is the user who has logged in, empty for nobody.
 	login string
-	// certificate is the URI in the certificate that the client shows, empty for none.
+	// certificate is the URI in the certificate that the client shows, empty for none. It is
+	// foreign when another CA than that of users signed it.
 	certificate string
+	foreign     bool
 	steps       []step
 }
 
@@ -114,7 +116,7 @@ func (s *script) set(key, value string) error {
 	case key == "login":
 		s.login = value
 	case key == "certificate":
-		s.certificate = value
+		s.certificate, s.foreign = strings.CutSuffix(value, " of another CA")
 	default:
 		return fmt.Errorf("unknown setting %q", key+": "+value)
 	}

@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"crypto/tls"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,8 +65,11 @@ func (s *stage) play(t *testing.T, scripts []*script) {
 		for _, port := range script.ports {
 			result := make(chan error, 1)
 			p := &player{stage: s, script: script, port: port, patience: 15 * time.Second}
-			if script.certificate != "" {
-				p.certificates = []tls.Certificate{s.clients.user(t, script.certificate)}
+			switch {
+			case script.foreign:
+				p.show = showing(newAuthority(t).user(t, script.certificate))
+			case script.certificate != "":
+				p.show = showing(s.clients.user(t, script.certificate))
 			}
 			go func() {
 				places <- struct{}{}

@@ -65,10 +65,19 @@ func (r *running) show(pair tls.Certificate) error {
 	return send(c, body("by certificate"))
 }
 
+// showing shows a certificate whatever the CAs are that the relay names.
+func showing(pair tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+}
+
 // present connects with a certificate and logs in.
 func (r *running) present(pair tls.Certificate, auth smtp.Auth) (*smtp.Client, error) {
 	config := r.tlsConfig()
-	config.Certificates = []tls.Certificate{pair}
+	config.GetClientCertificate = showing(pair)
+	return r.logIn(config, auth)
+}
+
+func (r *running) logIn(config *tls.Config, auth smtp.Auth) (*smtp.Client, error) {
 	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", r.Submissions.String(), config)
 	if err != nil {
 		return nil, err
@@ -110,19 +119,62 @@ func TestCertificateOfAUserFollowsItsCA(t *testing.T) {
 		t.Fatalf("the user's certificate: %v", err)
 	}
 	eventually(t, "the message", func() bool { _, found := u.find("by certificate"); return found })
-	if err := r.show(next); err == nil {
-		t.Error("a certificate of another CA logs in")
+	if err := r.show(next); code(err) != 504 {
+		t.Errorf("a certificate of another CA: %v, want 504", err)
 	}
 	if err := r.show(first.user(t, "mailrelay://shop/other")); code(err) != 535 {
 		t.Errorf("a certificate of nobody: %v, want 535", err)
 	}
 	site.write("clients/ca.crt", pemCertificate(second.cert))
 	eventually(t, "the new CA", func() bool { return r.show(next) == nil })
-	if err := r.show(old); err == nil {
-		t.Error("a certificate of the CA that was withdrawn logs in")
+	if err := r.show(old); code(err) != 504 {
+		t.Errorf("a certificate of the CA that was withdrawn: %v, want 504", err)
 	}
 	site.userFile(config.User{Name: "cert.shop"})
 	eventually(t, "the certificate is taken away", func() bool { return code(r.show(next)) == 535 })
+}
+
+// TestWithdrawnClientCAIsNotHelpedByAnOldSession, and an old session does not keep a client from
+// its new certificate.
+func TestWithdrawnClientCAIsNotHelpedByAnOldSession(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, newUpstream(t))
+	first, second := newAuthority(t), newAuthority(t)
+	site.change(func(c *config.Config) { c.TLS.ClientCAFile = "clients/ca.crt" })
+	site.write("clients/ca.crt", pemCertificate(first.cert))
+	const uri = "mailrelay://shop/cert"
+	site.userFile(config.User{Name: "cert.shop", Certificates: []string{"URI:" + uri}, Senders: []string{"example.com"}})
+	r := site.start()
+	old, next := first.user(t, uri), second.user(t, uri)
+	cache := tls.NewLRUClientSessionCache(1)
+	resume := func(pair tls.Certificate) (resumed bool, err error) {
+		config := r.tlsConfig()
+		config.GetClientCertificate, config.ClientSessionCache = showing(pair), cache
+		c, err := r.logIn(config, external{})
+		if err != nil {
+			return false, err
+		}
+		defer c.Close()
+		state, _ := c.TLSConnectionState()
+		return state.DidResume, nil
+	}
+	for _, want := range []bool{false, true} {
+		if resumed, err := resume(old); err != nil || resumed != want {
+			t.Fatalf("resumed %v, %v; want %v", resumed, err, want)
+		}
+	}
+	site.write("clients/ca.crt", pemCertificate(second.cert))
+	eventually(t, "the new CA", func() bool { return r.show(next) == nil })
+	if resumed, err := resume(next); err != nil || resumed {
+		t.Errorf("the new certificate, with the session of the old one: resumed %v, %v", resumed, err)
+	}
+	cache.Put(hostname, nil)
+	// The second time resumes the first.
+	for range 2 {
+		if _, err := resume(old); code(err) != 504 {
+			t.Errorf("the certificate of the CA that was withdrawn: %v, want 504", err)
+		}
+	}
 }
 
 // TestSessionsEndWithTheCAOfTheirCertificate, whether it is all that they logged in with or the
@@ -181,14 +233,16 @@ func TestOtherCertificatesOfTheSameCAAreNobodys(t *testing.T) {
 	uri := "mailrelay://shop/cert/" + config.KeyName(public)
 	site.userFile(config.User{Name: "cert.shop", Certificates: []string{"URI:" + uri}, Senders: []string{"example.com"}})
 	r := site.start()
-	for name, pair := range map[string]tls.Certificate{
-		"a user's URI with another key": clients.user(t, uri),
-		"a server's certificate":        *clients.server("cert.shop"),
-		// A client of Go keeps it to itself when the relay does not name its CA.
-		"the operator's certificate": *site.operator.client(),
+	for name, tc := range map[string]struct {
+		pair tls.Certificate
+		want string
+	}{
+		"a user's URI with another key": {clients.user(t, uri), "has no name"},
+		"a server's certificate":        {*clients.server("cert.shop"), "none of the CAs"},
+		"the operator's certificate":    {*site.operator.client(), "none of the CAs"},
 	} {
-		if err := r.show(pair); err == nil {
-			t.Errorf("%s logs in", name)
+		if err := r.show(tc.pair); code(err) != 504 || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want 504 and %q", name, err, tc.want)
 		}
 	}
 }

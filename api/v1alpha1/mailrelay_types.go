@@ -244,8 +244,7 @@ type AccessRule struct {
 	// +kubebuilder:validation:items:XValidation:rule="self == '*' || self == '<>' || self.matches('^([^@* ]+@|[*][.])?[A-Za-z0-9][-A-Za-z0-9.]*$')",message="write an address such as app@example.com, a domain such as example.com, '*.example.com' for its sub-domains, '*' for any or '<>' for the null sender"
 	Senders []string `json:"senders,omitempty"`
 	// authentication are the kinds that RelayUsers let in by this rule may log in with.
-	// Without it: all of them. As soon as one user logs in with a client certificate, the relay asks
-	// every client for one, and turns away those that show one of another CA.
+	// Without it: all of them.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

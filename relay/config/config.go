@@ -68,7 +68,7 @@ type TLS struct {
 	// clients that ask for them. Default: one of those in the certificate.
 	Names []string `yaml:"names,omitempty"`
 	// ClientCAFile is a PEM bundle of the CAs that sign certificates of users. Clients are
-	// asked for a certificate when it is set; they need none.
+	// asked for a certificate when it is set; they need none, and one of another CA counts as none.
 	ClientCAFile string `yaml:"clientCAFile,omitempty"`
 }
 

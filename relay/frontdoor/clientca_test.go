@@ -1,9 +1,9 @@
 package frontdoor
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -33,18 +33,26 @@ func greets(address string, config *tls.Config) (greeted, resumed bool) {
 	return err == nil && n > 0, conn.ConnectionState().DidResume
 }
 
-func TestClientCertificateIsAskedForAndVerified(t *testing.T) {
+// always shows a certificate whatever the CAs are that the server names, and counts how often.
+func always(pair *tls.Certificate, asked *int) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		*asked++
+		return pair, nil
+	}
+}
+
+func TestClientCertificateIsAskedForAndNoneIsTurnedAway(t *testing.T) {
 	t.Parallel()
 	known, unknown := newCertificate(t), newCertificate(t)
 	for _, tc := range []struct {
 		name       string
 		cas, shown *tls.Certificate
-		asked, ok  bool
+		asked      int
 	}{
-		{"no CAs", nil, known, false, true},
-		{"client without certificate", known, nil, true, true},
-		{"certificate of a CA", known, known, true, true},
-		{"certificate of no CA", known, unknown, true, false},
+		{"no CAs", nil, known, 0},
+		{"client without certificate", known, &tls.Certificate{}, 1},
+		{"certificate of a CA", known, known, 1},
+		{"certificate of no CA", known, unknown, 1},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(tc.name+", "+tls.VersionName(version), func(t *testing.T) {
@@ -57,47 +65,66 @@ func TestClientCertificateIsAskedForAndVerified(t *testing.T) {
 						return poolOf(t, tc.cas)
 					}
 				})
-				asked := false
-				ok, _ := greets(h.smtps, &tls.Config{
-					MinVersion: version, MaxVersion: version,
-					GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-						asked = true
-						if tc.shown == nil {
-							return &tls.Certificate{}, nil
-						}
-						return tc.shown, nil
-					},
-				})
-				if asked != tc.asked || ok != tc.ok {
-					t.Errorf("asked %v, let in %v; want %v, %v", asked, ok, tc.asked, tc.ok)
-				}
-				if !tc.ok {
-					waitFor(t, "the log says why", func() bool { return strings.Contains(h.log.String(), "none of the CAs of users signed") })
+				asked := 0
+				ok, _ := greets(h.smtps, &tls.Config{MinVersion: version, MaxVersion: version, GetClientCertificate: always(tc.shown, &asked)})
+				if asked != tc.asked || !ok {
+					t.Errorf("asked %d times, let in %v; want %d, true", asked, ok, tc.asked)
 				}
 			})
 		}
 	}
 }
 
-func TestWithdrawnClientCAIsNotHelpedByAnOldSession(t *testing.T) {
+func TestClientCAsAreNamedToClients(t *testing.T) {
 	t.Parallel()
-	old, next := newCertificate(t), newCertificate(t)
-	var cas atomic.Pointer[x509.CertPool]
-	cas.Store(poolOf(t, old))
-	h := newHouse(t, func(o *Options) { o.ClientCAs = cas.Load })
-	client := &tls.Config{Certificates: []tls.Certificate{*old}, ClientSessionCache: tls.NewLRUClientSessionCache(1), ServerName: hostname}
-	if ok, _ := greets(h.smtps, client); !ok {
-		t.Fatal("the certificate is refused")
+	known := newCertificate(t)
+	pool := poolOf(t, known)
+	h := newHouse(t, func(o *Options) { o.ClientCAs = func() *x509.CertPool { return pool } })
+	var named [][]byte
+	greets(h.smtps, &tls.Config{GetClientCertificate: func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		named = info.AcceptableCAs
+		return &tls.Certificate{}, nil
+	}})
+	leaf, err := x509.ParseCertificate(known.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
 	}
-	if ok, resumed := greets(h.smtps, client); !ok || !resumed {
-		t.Fatalf("let in %v, resumed %v: this test needs sessions that are resumed", ok, resumed)
+	if len(named) != 1 || !bytes.Equal(named[0], leaf.RawSubject) {
+		t.Errorf("named: %q", named)
 	}
-	cas.Store(poolOf(t, next))
-	if ok, _ := greets(h.smtps, &tls.Config{
-		ClientSessionCache: client.ClientSessionCache, ServerName: hostname,
-		// Shows what it has whatever the CAs are that the server names.
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return old, nil },
-	}); ok {
-		t.Error("a certificate of a CA that was withdrawn is let in")
+}
+
+// TestNewClientCAsAskWhoResumesASession: a session would bring the certificate that it began with.
+func TestNewClientCAsAskWhoResumesASession(t *testing.T) {
+	t.Parallel()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Parallel()
+			old, next := newCertificate(t), newCertificate(t)
+			var cas atomic.Pointer[x509.CertPool]
+			h := newHouse(t, func(o *Options) { o.ClientCAs = cas.Load })
+			asked, cache := 0, tls.NewLRUClientSessionCache(1)
+			dial := func(shown *tls.Certificate, wantAsked int, wantResumed bool) {
+				t.Helper()
+				asked = 0
+				ok, resumed := greets(h.smtps, &tls.Config{
+					MinVersion: version, MaxVersion: version, ClientSessionCache: cache, ServerName: hostname,
+					GetClientCertificate: always(shown, &asked),
+				})
+				if !ok || asked != wantAsked || resumed != wantResumed {
+					t.Errorf("let in %v, asked %d times, resumed %v; want true, %d, %v", ok, asked, resumed, wantAsked, wantResumed)
+				}
+			}
+			dial(old, 0, false)
+			dial(old, 0, true)
+			cas.Store(poolOf(t, old))
+			dial(old, 1, false)
+			dial(old, 0, true)
+			cas.Store(poolOf(t, next))
+			dial(next, 1, false)
+			dial(next, 0, true)
+			cas.Store(nil)
+			dial(next, 0, false)
+		})
 	}
 }

@@ -26,9 +26,10 @@ type Options struct {
 	// that a renewed certificate is served at once. A client that sends no SNI has an
 	// empty ServerName. Required.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// ClientCAs returns the CAs that may sign certificates of clients; it is asked at each
-	// handshake. Clients are asked for a certificate when it returns any: they need none, but
-	// one that none of the CAs signed ends the handshake. Nil asks no client.
+	// ClientCAs returns the CAs that may sign certificates of clients, the same pool while they
+	// stay the same; it is asked at each handshake. Clients are asked for a certificate when it
+	// returns any: they need none, and may show any. It is for the server behind to verify what
+	// they show, which is not verified here. Nil asks no client.
 	ClientCAs func() *x509.CertPool
 	// MinVersion is tls.VersionTLS12 (default) or tls.VersionTLS13.
 	MinVersion uint16

@@ -2,7 +2,6 @@ package frontdoor
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"slices"
 	"strings"
 )
@@ -27,29 +26,15 @@ func tlsConfig(o Options) *tls.Config {
 	strict := open.Clone()
 	strict.NextProtos = []string{alpnSMTP}
 	served := open.Clone()
+	clients := &asker{cas: o.ClientCAs, served: served}
 	served.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		config := open
 		if slices.ContainsFunc(hello.SupportedProtos, decidesProtocol) {
 			config = strict
 		}
-		return withClientCAs(config, o.ClientCAs), nil
+		return clients.ask(config), nil
 	}
 	return served
-}
-
-// withClientCAs asks clients for a certificate if there are CAs to verify it with.
-func withClientCAs(config *tls.Config, source func() *x509.CertPool) *tls.Config {
-	if source == nil {
-		return config
-	}
-	pool := source()
-	if pool == nil {
-		return config
-	}
-	asking := config.Clone()
-	asking.ClientAuth = tls.VerifyClientCertIfGiven
-	asking.ClientCAs = pool
-	return asking
 }
 
 // decidesProtocol tells the ALPN names that must be answered. A browser that was led here

@@ -65,8 +65,6 @@ func handshakeHint(err error) string {
 		return ": the client does not trust the certificate, give it the relay's CA"
 	case strings.Contains(text, "bad certificate"), strings.Contains(text, "unknown certificate"):
 		return ": the client refuses the certificate, check its CA and the host name it uses"
-	case strings.Contains(text, "failed to verify certificate"):
-		return ": the client shows a certificate that none of the CAs of users signed, or that has ended: renew it, or connect without"
 	case strings.Contains(text, "unsupported versions"):
 		return ": the client is older than TLS 1.2, update it"
 	}

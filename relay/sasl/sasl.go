@@ -65,7 +65,7 @@ type Client struct {
 	// SCRAM-SHA-256-PLUS is not offered.
 	Binding []byte
 	// Certificate are the CertificateNames of the client's certificate, if it showed one and
-	// a CA of users signed it. Without it EXTERNAL is not offered.
+	// a CA of users vouches for it. Without it EXTERNAL is not offered.
 	Certificate []string
 	// Vouched reports whether a CA of users still vouches for that certificate, and it has not
 	// ended. It may be called by many at once; nil means that it always is so.

@@ -24,7 +24,7 @@ func (s *session) saslClient() sasl.Client {
 		// Below TLS 1.3 the value needs an extension that not every client has (RFC 9266 §2).
 		c.Binding, _ = s.peer.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, bindingSize)
 	}
-	if s.certificate != nil {
+	if s.certificate != nil && s.certificate.vouched() {
 		c.Certificate, c.Vouched = s.certificate.names, s.certificate.vouched
 	}
 	return c
@@ -53,10 +53,22 @@ func (s *session) startAuth(mechanism string) (sasl.Exchange, *refusal) {
 	}
 	exchange, err := s.mechanisms.Start(mechanism, s.saslClient())
 	if err != nil {
-		return nil, refuse(reasonLogin, 504, 5, 5, 4,
-			"Mechanism not offered: use one of "+strings.Join(s.AuthMechanisms(), ", "))
+		return nil, refuse(reasonLogin, 504, 5, 5, 4, s.notOffered(mechanism))
 	}
 	return exchange, nil
+}
+
+// notOffered says which mechanisms there are, and what is wrong with a certificate that did not
+// bring about EXTERNAL.
+func (s *session) notOffered(mechanism string) string {
+	text := "Mechanism not offered: use one of " + strings.Join(s.AuthMechanisms(), ", ")
+	switch {
+	case s.certificate == nil || !strings.EqualFold(mechanism, gosasl.External):
+		return text
+	case s.certificate.vouched():
+		return text + "; the client certificate has no name that a user could have"
+	}
+	return text + "; the client certificate has ended, or none of the CAs of users signed it as one of a client"
 }
 
 func tooManyLogins() *refusal {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"maps"
 	"math/big"
 	"net/url"
 	"testing"
@@ -15,7 +16,7 @@ import (
 )
 
 // withURI is a client certificate that signed itself.
-func withURI(t *testing.T, uri string) tls.Certificate {
+func withURI(t *testing.T, uri string, change ...func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -28,6 +29,9 @@ func withURI(t *testing.T, uri string) tls.Certificate {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), URIs: []*url.URL{u},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	for _, c := range change {
+		c(template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -138,11 +142,50 @@ func TestTwoFactorsAreBothNeeded(t *testing.T) {
 	}
 }
 
+// TestCertificateThatIsNotVerifiedIsNone: the certificates have a user's URI, whom none lets in.
 func TestCertificateThatIsNotVerifiedIsNone(t *testing.T) {
 	t.Parallel()
-	s := &session{backend: &backend{config: func() *config.Config { return &config.Config{} }}}
-	s.setPeer(tls.ConnectionState{PeerCertificates: []*x509.Certificate{withURI(t, "mailrelay://shop/app").Leaf}})
-	if got := s.saslClient().Certificate; len(got) != 0 {
-		t.Errorf("names %q", got)
+	const uri = "mailrelay://shop/app"
+	of := func(change func(*x509.Certificate)) tls.Certificate { return withURI(t, uri, change) }
+	foreign := withURI(t, uri)
+	ours := map[string]tls.Certificate{
+		"ended":           of(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }),
+		"not begun":       of(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }),
+		"of a server":     of(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }),
+		"of a programmer": of(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning} }),
+	}
+	f, submissions, submission := behindFrontDoor(t, func(f *fixture) {
+		f.clientCAs = x509.NewCertPool()
+		for _, pair := range ours {
+			f.clientCAs.AddCert(pair.Leaf)
+		}
+		f.config.TLS.ClientCAFile = "ca.crt"
+		f.users.Replace(usersOf(config.User{
+			Certificates: []string{"URI:" + uri}, Passwords: []config.Verifier{testVerifier()}, Senders: []string{"example.com"},
+		}))
+	})
+	f.address = submissions
+	shown := maps.Clone(ours)
+	shown["of another CA"] = foreign
+	for name, pair := range shown {
+		// Shown whatever the CAs are that the relay names.
+		show := &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }}
+		for port, open := range map[string]func() *client{
+			"465": func() *client { return f.dialWith(show) },
+			"587": func() *client { return f.startTLSWith(submission, show) },
+		} {
+			t.Run(name+", "+port, func(t *testing.T) {
+				c := open()
+				if got := c.offered(); got != "PLAIN LOGIN SCRAM-SHA-256" {
+					t.Errorf("offered: %s", got)
+				}
+				c.do("AUTH EXTERNAL =", "504 5.5.4 Mechanism not offered: use one of PLAIN, LOGIN, SCRAM-SHA-256; the client certificate has ended, or ")
+				c.do("MAIL FROM:<app@example.com>", "530 ")
+				c.do("AUTH PLAIN "+plainResponse("", testUser, testPassword), "235 2.7.0 ")
+				c.do("MAIL FROM:<app@example.com>", "250 ")
+				f.server.EndRevoked()
+				c.do("NOOP", "250 ")
+			})
+		}
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/mailrelay-dev/mailrelay-operator/relay/sasl"
 )
 
-// certificate is what a client has shown in the TLS handshake, which verified it. CAs are
-// withdrawn, and certificates end, while connections are open.
+// certificate is what a client has shown in the TLS handshake, which proved that the client has
+// its key and no more: it may be anybody's. CAs are withdrawn, and certificates end, while
+// connections are open.
 type certificate struct {
 	// chain begins with the client's own.
 	chain []*x509.Certificate
@@ -19,7 +20,8 @@ type certificate struct {
 	now   func() time.Time
 
 	mu sync.Mutex
-	// by are the CAs that it was last verified with, and until is how long that holds.
+	// by are the CAs that it was last verified with, and until is how long they vouch for it,
+	// zero when they do not.
 	by    *x509.CertPool
 	until time.Time
 }
@@ -37,9 +39,14 @@ func (c *certificate) vouched() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// The pool stays the same for as long as its file does.
-	if pool == c.by && now.Before(c.until) {
-		return true
+	if pool != c.by {
+		c.by, c.until = pool, c.verify(pool, now)
 	}
+	return now.Before(c.until)
+}
+
+// verify returns how long the CAs vouch for the certificate, zero if they do not.
+func (c *certificate) verify(pool *x509.CertPool, now time.Time) time.Time {
 	options := x509.VerifyOptions{
 		Roots: pool, Intermediates: x509.NewCertPool(), CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
@@ -49,11 +56,9 @@ func (c *certificate) vouched() bool {
 	}
 	chains, err := c.chain[0].Verify(options)
 	if err != nil {
-		c.by = nil
-		return false
+		return time.Time{}
 	}
-	c.by, c.until = pool, validUntil(chains)
-	return true
+	return validUntil(chains)
 }
 
 // validUntil is when the last of the chains ends, each of which does with its first certificate.

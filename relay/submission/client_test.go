@@ -35,7 +35,11 @@ func (f *fixture) connect() *client {
 
 // encrypt begins TLS on a connection.
 func (f *fixture) encrypt(c net.Conn) *client {
-	conn := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	return f.encryptWith(c, &tls.Config{InsecureSkipVerify: true})
+}
+
+func (f *fixture) encryptWith(c net.Conn, config *tls.Config) *client {
+	conn := tls.Client(c, config)
 	f.t.Cleanup(func() { _ = c.Close() })
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	return &client{t: f.t, conn: conn, in: bufio.NewReader(conn)}

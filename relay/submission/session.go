@@ -29,7 +29,8 @@ type session struct {
 	tls     string
 	peer    tls.ConnectionState
 	client  netip.Addr
-	// certificate is nil for a client that showed none, or one that was not verified.
+	// certificate is what the client showed, which counts only while it is vouched for; nil
+	// when it showed none.
 	certificate *certificate
 	// greeted returns the argument of the last EHLO.
 	greeted func() string
@@ -70,7 +71,7 @@ func (b *backend) NewSession(c *smtp.Conn) (smtp.Session, error) {
 // setPeer keeps what the TLS handshake tells of the client.
 func (s *session) setPeer(state tls.ConnectionState) {
 	s.peer = state
-	if len(state.VerifiedChains) > 0 {
+	if len(state.PeerCertificates) > 0 {
 		s.certificate = s.newCertificate(state.PeerCertificates)
 	}
 }
