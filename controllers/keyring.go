@@ -16,7 +16,8 @@ import (
 )
 
 // keyring holds the keys of client certificates from when they are made until the relays' loop
-// has seen them in the Secrets of their apps. They are nowhere else: an operator that restarts makes others.
+// has seen them in the Secrets of their apps. They are nowhere else: an operator that restarts
+// makes others.
 type keyring struct {
 	mu   sync.Mutex
 	keys map[types.NamespacedName]*newKey
@@ -35,6 +36,9 @@ type newKey struct {
 	request     []byte
 	requestName string
 	made        time.Time
+	// refusal says why the key before this one got no certificate, empty when it was not asked for.
+	// It holds until this one's request is answered.
+	refusal string
 	// first is set when the user had none before.
 	first bool
 	// used is set when it is in the Secret: it is kept until the relay's loop has seen it there.
@@ -58,11 +62,18 @@ func (k *keyring) make(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, sign
 	if found := k.of(user); found != nil && found.signer == signer && !k.isUsed(found) {
 		return found, nil
 	}
+	return k.begin(relay, user, signer, now, "")
+}
+
+// begin makes a new key of a user, in the place of one that was refused if it was.
+func (k *keyring) begin(relay *v1alpha1.MailRelay, user *v1alpha1.RelayUser, signer string, now time.Time, refusal string) (*newKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
 	}
-	fresh := &newKey{user: user.UID, relay: relayRef(user), signer: signer, key: key, made: now, first: certificateOf(user) == nil}
+	fresh := &newKey{
+		user: user.UID, relay: relayRef(user), signer: signer, key: key, made: now, refusal: refusal, first: certificateOf(user) == nil,
+	}
 	if fresh.name, err = resources.KeyName(key.Public()); err != nil {
 		return nil, err
 	}
@@ -85,6 +96,14 @@ func (k *keyring) awaits(request string, user types.NamespacedName) bool {
 	defer k.mu.Unlock()
 	found := k.keys[user]
 	return found != nil && found.requestName == request && !found.used
+}
+
+// underWay reports whether a user has a key that is not in the Secret yet.
+func (k *keyring) underWay(user types.NamespacedName) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := k.keys[user]
+	return found != nil && !found.used
 }
 
 func (k *keyring) isUsed(key *newKey) bool {

@@ -28,8 +28,9 @@ type memory struct {
 	shards map[int]knownShard
 	// posting is what RelayUsers are told: what the last pass that could find it out found.
 	posting posting
-	// refused are the requests for client certificates that the relay's owner was told of.
-	refused map[types.UID]bool
+	// refused are the users who get no client certificate, with why, that the relay's owner was
+	// told of.
+	refused map[types.NamespacedName]string
 	// decoyKey is that of the configuration; empty while it is not known.
 	decoyKey string
 	// newestCA is the number of the newest generation of the CA that was made: the cache may
@@ -123,6 +124,7 @@ func (m *memories) of(name types.NamespacedName, uid types.UID) *memory {
 		proofs:  map[string]proofs{},
 		rings:   map[string]knownRing{},
 		shards:  map[int]knownShard{},
+		refused: map[types.NamespacedName]string{},
 		nudges:  map[types.UID]nudge{},
 	}
 	m.m[name] = fresh

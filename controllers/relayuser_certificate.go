@@ -42,14 +42,14 @@ func (r *RelayUserReconciler) renewKey(ctx context.Context, s *userScope, live *
 	if h.pair != nil {
 		s.wakeAt(now, h.pair.leaf.NotAfter)
 	}
-	fresh, err := r.newPair(ctx, s, signer)
+	under, fresh, err := r.newPair(ctx, s, signer)
 	accepted := fresh != nil && r.Board.accepts(relay, user, resources.ClientName(s.user, fresh.name))
 	if fresh == nil || due.unhurried && !accepted {
 		return h.kept(s.user), replacement{}, err
 	}
-	s.fresh = s.fresh || !accepted && s.facts.Client.Needed
+	s.fresh = s.fresh || (due.atOnce || !accepted) && s.facts.Client.Needed
 	s.facts.Client = nil
-	due.first = h.issued.IsZero() && r.Keys.of(s.user).first
+	due.first = h.issued.IsZero() && under.first
 	h = h.replaced(s.user, fresh, signer.issuer, due, now)
 	s.wakeAt(now, h.next(s.user, signer), h.pair.leaf.NotAfter)
 	return h, due, nil
@@ -63,43 +63,54 @@ func needsCertificate(user *v1alpha1.RelayUser) bool {
 // signingRetry is how long after a refusal another request is made.
 const signingRetry = 10 * time.Minute
 
-// newPair has the relay's CA sign a new key, and returns the pair once it has.
-func (r *RelayUserReconciler) newPair(ctx context.Context, s *userScope, signer clientSigner) (*clientPair, error) {
-	installed, missing := r.CertManager.State()
-	s.facts.Client.CertManagerMissing = missing
-	if !installed {
-		s.again(establishing)
-		return nil, nil
+// newPair has the relay's CA sign a new key, and returns it with the pair once it has.
+func (r *RelayUserReconciler) newPair(ctx context.Context, s *userScope, signer clientSigner) (*newKey, *clientPair, error) {
+	if !r.canRequest(s) {
+		return nil, nil, nil
 	}
 	under, err := r.Keys.make(s.relay, s.user, signer.issuer, r.Now())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.facts.Client.Request = s.relay.Namespace + "/" + under.requestName
+	s.facts.Client.Refusal = under.refusal
 	object, err := r.applier().Ensure(ctx, s.relay,
 		resources.ClientCertificateRequest(s.relay, s.user, under.requestName, under.signer, under.request))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	certificate, refusal := signed(object.(*cmv1.CertificateRequest))
 	if certificate == nil && refusal == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	pair, err := r.pairOf(s, under, certificate, signer.accepted)
 	if err != nil && refusal == "" {
 		refusal = fmt.Sprintf("what was signed cannot be used: %v", err)
 	}
-	if refusal == "" {
-		return pair, nil
-	}
 	s.facts.Client.Refusal = refusal
+	if refusal == "" {
+		return under, pair, nil
+	}
 	if again := under.made.Add(signingRetry).Sub(r.Now()); again > 0 {
 		s.again(again)
-		return nil, nil
+		return nil, nil, nil
 	}
-	r.Keys.drop(client.ObjectKeyFromObject(s.user))
 	s.again(establishing)
-	return nil, nil
+	_, err = r.Keys.begin(s.relay, s.user, signer.issuer, r.Now(), refusal)
+	return nil, nil, err
+}
+
+// canRequest reports whether there are CertificateRequests in this cluster, or sees to another look.
+func (r *RelayUserReconciler) canRequest(s *userScope) bool {
+	installed, missing := r.CertManager.State()
+	s.facts.Client.CertManagerMissing = missing
+	switch {
+	case missing:
+		s.again(jitter(nameTakenInterval))
+	case !installed:
+		s.again(establishing)
+	}
+	return installed
 }
 
 func (r *RelayUserReconciler) pairOf(s *userScope, under *newKey, certificate []byte, accepted string) (*clientPair, error) {

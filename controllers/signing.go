@@ -44,38 +44,40 @@ func (r *MailRelayReconciler) removeRequests(ctx context.Context, s *scope) erro
 		client.MatchingLabels{resources.RelayLabel: s.relay.Name}, client.HasLabels{resources.UserNamespaceLabel}); err != nil {
 		return fmt.Errorf("list CertificateRequests: %w", err)
 	}
-	refused := map[types.UID]bool{}
+	for user := range s.memory.refused {
+		if !r.Keys.underWay(user) {
+			delete(s.memory.refused, user)
+		}
+	}
 	for i := range requests.Items {
 		request := &requests.Items[i]
 		if !metav1.IsControlledBy(request, s.relay) {
 			continue
 		}
 		if user := userOfRequest(request); r.Keys.awaits(request.Name, user) {
-			if r.tellOfRefusal(s, request, user) {
-				refused[request.UID] = true
-			}
+			r.tellOfRefusal(s, request, user)
 			continue
 		}
 		if err := r.applier().Delete(ctx, request); err != nil {
 			return err
 		}
 	}
-	s.memory.refused = refused
 	return nil
 }
 
 // tellOfRefusal tells the relay's owner, once, why a request of a user of another namespace gets
-// no certificate: that user is not told what others say in the relay's namespace.
-func (r *MailRelayReconciler) tellOfRefusal(s *scope, request *cmv1.CertificateRequest, user types.NamespacedName) (refused bool) {
+// no certificate: that user is not told what others say in the relay's namespace. Another request
+// that is refused for the same is no news.
+func (r *MailRelayReconciler) tellOfRefusal(s *scope, request *cmv1.CertificateRequest, user types.NamespacedName) {
 	_, why := signed(request)
 	if why == "" || user.Namespace == s.relay.Namespace {
-		return false
+		return
 	}
-	if !s.memory.refused[request.UID] {
+	if s.memory.refused[user] != why {
+		s.memory.refused[user] = why
 		r.Events.Eventf(s.relay, nil, corev1.EventTypeWarning, "CertificateRefused", "Sign", "%s", clip(fmt.Sprintf(
 			"RelayUser %s gets no client certificate from CertificateRequest %s: %s; change what refuses it", user, request.Name, why)))
 	}
-	return true
 }
 
 func userOfRequest(request client.Object) types.NamespacedName {
