@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
+	"github.com/mailrelay-dev/mailrelay-operator/relay/config"
 )
 
 // applyCredentials keeps the Secret of a user who is let in. It is first written when the
@@ -130,7 +131,9 @@ func (r *RelayUserReconciler) writeCredentials(ctx context.Context, s *userScope
 		object, err = r.applier().ApplyOver(ctx, s.user, live, desired)
 	}
 	if err != nil {
-		s.user.Status.Binding = nil
+		if live == nil {
+			s.user.Status.Binding = nil
+		}
 		return nil, err
 	}
 	s.facts.SecretWritten = true
@@ -157,6 +160,9 @@ func (r *RelayUserReconciler) leaveCredentials(s *userScope, live *corev1.Secret
 		h := passwordIn(live)
 		s.leave("password", judge(s.user, h.record, len(h.password) > 0, now))
 		s.wakeAt(now, h.next(s.user))
+		if len(h.password) == 0 && needsPassword(s.user) {
+			s.facts.SecretWritten = false
+		}
 	}
 	if resources.Uses(s.user, v1alpha1.KindClientCertificate) {
 		signer := r.Board.signer(relayRef(s.user))
@@ -168,6 +174,12 @@ func (r *RelayUserReconciler) leaveCredentials(s *userScope, live *corev1.Secret
 			s.facts.SecretWritten = false
 		}
 	}
+}
+
+// needsPassword reports whether a user cannot log in without a password.
+func needsPassword(user *v1alpha1.RelayUser) bool {
+	return len(resources.Kinds(user)) == 1 ||
+		requireOf(user) == config.RequireAll && !resources.Uses(user, v1alpha1.KindServiceAccount)
 }
 
 // leave notes what a paused relay keeps from being replaced.
