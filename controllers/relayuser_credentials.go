@@ -61,6 +61,7 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 	if dueKey.due {
 		r.Keys.use(client.ObjectKeyFromObject(s.user), key.pair.name)
 	}
+	s.fresh = s.fresh || r.isNews(s, live, password, key)
 	r.showRotation(s, password, key)
 	r.tellOfCredentials(s, edit, replaced{"password", duePassword, password.previousUntil}, replaced{"client certificate", dueKey, key.previousUntil})
 	return failure

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
+	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
 )
 
 // lateUse is how shortly before its end the use of an old password is a reason to worry.
@@ -29,15 +30,22 @@ func (r *RelayUserReconciler) showRotation(s *userScope, password heldPassword, 
 			status.Previous = &v1alpha1.PreviousCredentials{Until: metav1.NewTime(old.until), LastUsed: lastUse(s, password, old.used)}
 		}
 	}
-	if key.pair != nil {
+	switch before := certificateOf(s.before); {
+	case key.pair != nil:
 		status.Certificate = &v1alpha1.CertificateRotation{
 			Issued:        metav1.NewTime(key.issued),
 			Next:          metav1.NewTime(key.next(s.user, r.Board.signer(relayRef(s.user)))),
 			NotAfter:      metav1.NewTime(key.pair.leaf.NotAfter),
 			PreviousUntil: timeOf(old.keyUntil),
 		}
-		if before := certificateOf(s.before); before != nil && !known {
+		if before != nil && !known {
 			status.Certificate.PreviousUntil = before.PreviousUntil
+		}
+	case s.facts.Client != nil && before != nil:
+		// The one that is under way takes its place.
+		status.Certificate = before.DeepCopy()
+		if known {
+			status.Certificate.PreviousUntil = timeOf(old.keyUntil)
 		}
 	}
 	s.user.Status.Rotation = nil
@@ -82,6 +90,23 @@ func certificateOf(user *v1alpha1.RelayUser) *v1alpha1.CertificateRotation {
 
 func hadPassword(user *v1alpha1.RelayUser) bool {
 	return user.Status.Rotation != nil && user.Status.Rotation.Issued != nil
+}
+
+// isNews reports whether status does not tell of what the Secret held before this pass, and the
+// pods may not know it: the pass that wrote it could not say so.
+func (r *RelayUserReconciler) isNews(s *userScope, live *corev1.Secret, password heldPassword, key heldKey) bool {
+	if live == nil || versionOf(live) != versionOf(s.secret) {
+		return false
+	}
+	relay, user := relayRef(s.user), client.ObjectKeyFromObject(s.user)
+	if hadPassword(s.before) && len(password.password) > 0 && !s.before.Status.Rotation.Issued.Time.Equal(password.issued) {
+		if next := r.Board.preparation(user); next == nil || next.password != string(password.password) {
+			return true
+		}
+	}
+	was := certificateOf(s.before)
+	return was != nil && key.pair != nil && needsCertificate(s.user) && !was.Issued.Time.Equal(key.issued) &&
+		!r.Board.accepts(relay, user, resources.ClientName(s.user, key.pair.name))
 }
 
 // replaced is what became of one kind of credentials.

@@ -32,7 +32,7 @@ type userScope struct {
 	// secret holds the credentials.
 	secret *corev1.Secret
 	// fresh is set when a password, or a certificate that the user cannot log in without, was made
-	// in this pass, and the pods do not know it yet.
+	// in this pass, or in one that could not say so in status, and the pods do not know it yet.
 	fresh bool
 
 	requeueAfter time.Duration
