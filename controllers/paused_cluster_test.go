@@ -86,7 +86,7 @@ func TestWhatBecomesDueDuringThePauseIsTold(t *testing.T) {
 	// Nearly an hour goes by, or three months.
 	soon := time.Now().Add(5 * time.Second).UTC().Truncate(time.Second)
 	c.rewrite(t, relay, user, resources.Credentials{
-		Password: []byte(password), Annotations: heldPassword{record{issued: soon.Add(-time.Hour)}, []byte(password)}.annotations(),
+		Password: []byte(password), Annotations: heldPassword{record{issued: soon.Add(-time.Hour), previousUntil: soon.Add(-time.Hour)}, []byte(password)}.annotations(),
 	})
 	pair := c.certify(t, relay, certified, soon.AddDate(0, 0, -90), soon)
 	c.rewrite(t, relay, certified, resources.Credentials{Client: pair, Annotations: map[string]string{resources.KeyAnnotation: kept}})

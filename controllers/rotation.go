@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"cmp"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -137,7 +136,7 @@ func replacedBy(user *v1alpha1.RelayUser, r replacement, now time.Time) record {
 	}
 	fresh.previousUntil = fresh.issued
 	if !r.atOnce {
-		fresh.previousUntil = fresh.issued.Add(overlap(user))
+		fresh.previousUntil = fresh.issued.Add(overlap(user)).Truncate(time.Second)
 	}
 	return fresh
 }
@@ -146,7 +145,7 @@ func replacedBy(user *v1alpha1.RelayUser, r replacement, now time.Time) record {
 // ended at once has ended for good.
 func (h record) kept(user *v1alpha1.RelayUser) record {
 	if !h.previousUntil.Equal(h.issued) {
-		h.previousUntil = h.issued.Add(overlap(user))
+		h.previousUntil = h.issued.Add(overlap(user)).Truncate(time.Second)
 	}
 	return h
 }
@@ -165,7 +164,7 @@ func (h heldPassword) annotations() map[string]string {
 	}
 	kept := map[string]string{
 		resources.IssuedAnnotation:        h.issued.Format(time.RFC3339),
-		resources.PreviousUntilAnnotation: cmp.Or(h.previousUntil, h.issued).Format(time.RFC3339),
+		resources.PreviousUntilAnnotation: h.previousUntil.Format(time.RFC3339),
 	}
 	for name, value := range map[string]string{v1alpha1.AnnotationRotate: h.rotate, v1alpha1.AnnotationLeaked: h.leaked} {
 		if value != "" {

@@ -288,7 +288,7 @@ func TestRotationByInterval(t *testing.T) {
 	// Ten hours go by: the operator finds its own Secret as it had written it then.
 	issued := time.Now().Add(-10 * time.Hour).UTC().Truncate(time.Second)
 	aged := resources.CredentialsSecret(relay, user, resources.Credentials{
-		CA: []byte("CA of relay-tls"), Password: []byte(first), Annotations: heldPassword{record{issued: issued}, []byte(first)}.annotations(),
+		CA: []byte("CA of relay-tls"), Password: []byte(first), Annotations: heldPassword{record{issued: issued, previousUntil: issued}, []byte(first)}.annotations(),
 	})
 	if _, err := (&apply.Applier{Client: c, Live: c}).Apply(t.Context(), user, aged); err != nil {
 		t.Fatal(err)

@@ -82,6 +82,17 @@ func TestReplacementAnswersWhatAskedForIt(t *testing.T) {
 	}
 }
 
+// What a Secret keeps has no parts of a second: it must read the same as what was written.
+func TestOldCredentialsEndOnASecond(t *testing.T) {
+	t.Parallel()
+	user := &v1alpha1.RelayUser{}
+	user.Spec.Rotation = &v1alpha1.Rotation{Overlap: &metav1.Duration{Duration: 1500 * time.Millisecond}}
+	fresh := replacedBy(user, replacement{due: true}, noon)
+	if want := noon.Add(time.Second); !fresh.previousUntil.Equal(want) || !fresh.kept(user).previousUntil.Equal(want) {
+		t.Errorf("they end at %s, and later at %s", fresh.previousUntil, fresh.kept(user).previousUntil)
+	}
+}
+
 func TestUsersRotateApart(t *testing.T) {
 	t.Parallel()
 	const interval, users = 100 * time.Hour, 1000
