@@ -74,6 +74,9 @@ type knownRing struct {
 
 // knownShard is a shard of users.
 type knownShard struct {
+	// written is set when they are in the Secret. While they cannot be written, those who were left
+	// out still are.
+	written bool
 	// users who belong to it.
 	users []config.User
 	// leftOut are the names of those for whom there was no room.

@@ -45,7 +45,9 @@ func (r *MailRelayReconciler) applyShard(ctx context.Context, s *scope, number i
 		s.hashes[resources.UsersDir(number)] = s.memory.secrets[name].hash
 		return nil
 	}
-	delete(s.memory.shards, number)
+	known := s.memory.shards[number]
+	known.written = false
+	s.memory.shards[number] = known
 	file, left, err := renderShard(s.users, members, roomOfShard)
 	if err != nil {
 		return fmt.Errorf("users of shard %d: %w", number, err)
@@ -53,13 +55,13 @@ func (r *MailRelayReconciler) applyShard(ctx context.Context, s *scope, number i
 	if err := r.applyMounted(ctx, s, resources.UsersSecret(s.relay, number, file)); err != nil {
 		return err
 	}
-	s.memory.shards[number] = knownShard{users: members, leftOut: left}
+	s.memory.shards[number] = knownShard{written: true, users: members, leftOut: left}
 	return nil
 }
 
 func (s *scope) isWritten(number int, members []config.User, metadata *metav1.PartialObjectMetadata) bool {
-	shard, known := s.memory.shards[number]
-	return known && metadata != nil && s.memory.secrets[metadata.Name].version == versionOf(metadata) &&
+	shard := s.memory.shards[number]
+	return shard.written && metadata != nil && s.memory.secrets[metadata.Name].version == versionOf(metadata) &&
 		reflect.DeepEqual(shard.users, members)
 }
 
