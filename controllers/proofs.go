@@ -39,8 +39,6 @@ type proofs struct {
 	keyUntil time.Time
 	// keyLeaked is the request to replace leaked credentials that the present one answers.
 	keyLeaked string
-	// nextKey is that of the certificate that the Secret will hold, nil for none.
-	nextKey *newKey
 }
 
 // nextPassword is the zero one when there is none.
@@ -115,7 +113,6 @@ func (p *proofSource) of(ctx context.Context, user *v1alpha1.RelayUser) (*proofs
 	known.expire(p.scope.facts.Now)
 	known.expireKeys(p.scope.facts.Now)
 	known.end(user)
-	known.nextKey = p.reconciler.Keys.of(user)
 	if err := known.prepare(p.reconciler.Board.preparation(client.ObjectKeyFromObject(user))); err != nil {
 		return nil, err
 	}

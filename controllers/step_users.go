@@ -94,7 +94,7 @@ func (r *MailRelayReconciler) letIn(ctx context.Context, s *scope, user *v1alpha
 	}
 	granted.ID = string(user.UID)
 	granted.Passwords, granted.PreviousUntil = known.accepted()
-	granted.Certificates, granted.CertificateEnds = known.certificates(user, known.nextKey)
+	granted.Certificates, granted.CertificateEnds = known.certificates(user, r.Keys.of(user))
 	granted.Require = requireOf(user)
 	for _, end := range []time.Time{granted.PreviousUntil, known.keyUntil} {
 		if !end.IsZero() {
