@@ -79,8 +79,11 @@ type oldCredentials struct {
 
 // sameFor reports whether two postings say the same to a user.
 func (p *posting) sameFor(user types.NamespacedName, other *posting) bool {
-	return p.ca == other.ca && p.issuer == other.issuer && p.clientCAs == other.clientCAs && p.signsSince.Equal(other.signsSince) && p.tokens == other.tokens &&
-		p.previous[user] == other.previous[user] && (p.previous == nil) == (other.previous == nil) && p.sameRoom(user, other) && reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
+	return p.ca == other.ca && p.clientCAs == other.clientCAs && p.tokens == other.tokens &&
+		p.issuer == other.issuer && p.signsSince.Equal(other.signsSince) &&
+		p.previous[user] == other.previous[user] && (p.previous == nil) == (other.previous == nil) &&
+		p.sameRoom(user, other) &&
+		reflect.DeepEqual(p.loaded[user], other.loaded[user]) &&
 		reflect.DeepEqual(p.refused[user], other.refused[user])
 }
 
@@ -180,7 +183,8 @@ func (b *Board) previous(relay, user types.NamespacedName) (old oldCredentials, 
 	return previous[user], previous != nil
 }
 
-// accepts reports whether all ready pods of a relay let a user in by this name in a certificate.
+// accepts reports whether all pods of a relay that are ready, or starting, let a user in by this
+// name in a certificate.
 func (b *Board) accepts(relay, user types.NamespacedName, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

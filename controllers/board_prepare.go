@@ -30,7 +30,8 @@ func (b *Board) prepare(ctx context.Context, relay, user types.NamespacedName) *
 	return p
 }
 
-// prepared reports whether all ready pods know a user's next password, other than the present.
+// prepared reports whether all pods that are ready, or starting, know a user's next password, other than
+// the present.
 func (b *Board) prepared(relay, user types.NamespacedName, p *preparation, present []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -34,7 +34,7 @@ type MailRelayReconciler struct {
 	Board *Board
 	// DNS shows which DKIM keys are published.
 	DNS *dkim.Lookups
-	// Keys are those of client certificates that are not in their Secrets yet.
+	// Keys are those of client certificates that the relays' loop has not seen in their Secrets yet.
 	Keys *keyring
 	Now  func() time.Time
 

@@ -33,7 +33,7 @@ type RelayUserReconciler struct {
 	Now    func() time.Time
 	// CertManager knows whether the kinds of cert-manager are there.
 	CertManager *CertManager
-	// Keys are those of client certificates that are not in their Secrets yet.
+	// Keys are those of client certificates that the relays' loop has not seen in their Secrets yet.
 	Keys *keyring
 }
 

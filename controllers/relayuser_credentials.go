@@ -63,7 +63,9 @@ func (r *RelayUserReconciler) applyCredentials(ctx context.Context, s *userScope
 	}
 	s.fresh = s.fresh || r.isNews(s, live, password, key)
 	r.showRotation(s, password, key)
-	r.tellOfCredentials(s, edit, replaced{"password", duePassword, password.previousUntil}, replaced{"client certificate", dueKey, key.previousUntil})
+	r.tellOfCredentials(s, edit,
+		replaced{"password", duePassword, password.previousUntil},
+		replaced{"client certificate", dueKey, key.previousUntil})
 	return failure
 }
 
@@ -115,7 +117,9 @@ func (r *RelayUserReconciler) renew(ctx context.Context, s *userScope, h heldPas
 
 // writeCredentials writes the Secret. One that somebody made immutable, or of another type, can
 // only be made anew.
-func (r *RelayUserReconciler) writeCredentials(ctx context.Context, s *userScope, live *corev1.Secret, desired *corev1ac.SecretApplyConfiguration) (*corev1.Secret, error) {
+func (r *RelayUserReconciler) writeCredentials(
+	ctx context.Context, s *userScope, live *corev1.Secret, desired *corev1ac.SecretApplyConfiguration,
+) (*corev1.Secret, error) {
 	if live != nil && fixed(live) {
 		if err := r.applier().Delete(ctx, live); err != nil {
 			return nil, err
