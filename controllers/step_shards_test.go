@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +12,10 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mailrelay-dev/mailrelay-operator/api/v1alpha1"
 	"github.com/mailrelay-dev/mailrelay-operator/controllers/resources"
@@ -58,6 +64,36 @@ func TestFullShardLeavesOutTheNewest(t *testing.T) {
 	file, left, err = renderShard(all, members, 150)
 	if err != nil || !slices.Contains(left, "large.shop") || !bytes.Contains(file, []byte("d.shop")) || !bytes.Contains(file, []byte("c.shop")) {
 		t.Errorf("with little room %v are left out, %v: %s", left, err, file)
+	}
+}
+
+// What was last written goes on being true while something else cannot be.
+func TestThoseLeftOutAreRememberedWhileTheShardCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	relay := newRelay("mail")
+	s := newScope(relay, (&memories{}).of(keyOf(relay), "1"), noon)
+	s.memory.shards[0] = knownShard{written: true, users: []config.User{{Name: "a.shop"}}, leftOut: []string{"a.shop"}}
+	scheme, err := NewScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			return errors.New("no")
+		},
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return errors.New("no")
+		},
+		Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+			return errors.New("no")
+		},
+	}).Build()
+	r := &MailRelayReconciler{Client: full, Live: full}
+	if err := r.applyShard(t.Context(), s, 0, []config.User{{Name: "b.shop"}}); err == nil || !strings.HasSuffix(err.Error(), "no") {
+		t.Fatalf("it is written, or %v", err)
+	}
+	if now := s.memory.shards[0]; now.written || !slices.Equal(now.leftOut, []string{"a.shop"}) {
+		t.Errorf("remembered is %+v", now)
 	}
 }
 
